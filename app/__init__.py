@@ -1,0 +1,1 @@
+"""Tickgraph: a GraphQL analytics server for financial market data on TimescaleDB."""

@@ -1,0 +1,1 @@
+"""The GraphQL face of Tickgraph: types, resolvers, loaders and the executor."""
