@@ -1,0 +1,34 @@
+"""The few errors of Tickgraph: each has a stable code and a message that a client may see."""
+
+
+class TickgraphError(Exception):
+    """Something went wrong that the caller can do something about."""
+
+    code = "TICKGRAPH_ERROR"
+
+    def __init__(self, message: str | None = None, **details: object) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+        self.details = details
+
+    @property
+    def message(self) -> str:
+        """The client-safe text."""
+        return str(self.args[0])
+
+
+class SettingInvalid(TickgraphError):
+    """A setting has a value that cannot be used."""
+
+    code = "SETTING_INVALID"
+
+
+class DatabaseUnavailable(TickgraphError):
+    """The database cannot be reached or used."""
+
+    code = "DATABASE_UNAVAILABLE"
+
+
+class EmbeddedDatabaseFailed(DatabaseUnavailable):
+    """The embedded database did not start."""
+
+    code = "EMBEDDED_DATABASE_FAILED"
