@@ -1,0 +1,1 @@
+"""Built pages that the server sends to browsers."""
