@@ -1,0 +1,1 @@
+"""Frozen database changes; never imports app."""

@@ -1,0 +1,1 @@
+"""From bytes to records to batches: files today, more doors beside them."""

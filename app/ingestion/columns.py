@@ -1,0 +1,92 @@
+"""Find the columns that a kind of record needs, by their usual names or by the caller's word."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.errors import ImportRefused
+
+_USUAL: dict[str, tuple[str, ...]] = {
+    "symbol": ("symbol", "ticker", "sym", "instrument"),
+    "time": ("time", "timestamp", "datetime", "event_time", "ts", "date", "t"),
+    "price": ("price", "px", "p"),
+    "size": ("size", "quantity", "qty", "volume", "amount", "s"),
+    "trade_id": ("trade_id", "tradeid", "tid", "id"),
+    "open": ("open", "o"),
+    "high": ("high", "h"),
+    "low": ("low", "l"),
+    "close": ("close", "c"),
+    "volume": ("volume", "vol", "v"),
+    "vwap": ("vwap", "vw"),
+    "trades": ("trades", "trade_count", "transactions", "n"),
+    "name": ("name", "description"),
+    "exchange": ("exchange", "mic", "venue"),
+    "asset_class": ("asset_class", "class", "type"),
+    "currency": ("currency", "ccy"),
+    "tick_size": ("tick_size", "tick"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """What a kind of record is made of."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every field, required ones first."""
+        return self.required + self.optional
+
+
+TRADE_FIELDS = Fields(required=("symbol", "time", "price", "size"), optional=("trade_id",))
+BAR_FIELDS = Fields(
+    required=("symbol", "time", "open", "high", "low", "close", "volume"),
+    optional=("vwap", "trades"),
+)
+INSTRUMENT_FIELDS = Fields(
+    required=("symbol",), optional=("name", "exchange", "asset_class", "currency", "tick_size")
+)
+
+
+def find_columns(
+    header: Sequence[str], fields: Fields, *, given: Mapping[str, str], constant: frozenset[str]
+) -> dict[str, int]:
+    """Map each field to its place in the header; optional ones that are not there are absent.
+
+    `given` (field -> column name) has the last word; fields in `constant` need no column.
+
+    Raises:
+        ImportRefused: a required field has no column, or `given` names what does not exist.
+    """
+    for field, column in given.items():
+        if field not in fields.all:
+            raise ImportRefused(
+                f"--map: {field!r} is no field here; the fields are {_list(fields.all)}"
+            )
+        if column not in header:
+            raise ImportRefused(
+                f"--map: there is no column {column!r}; the columns are {_list(header)}"
+            )
+    lowered = [name.strip().lower().replace(" ", "_") for name in header]
+    places: dict[str, int] = {}
+    for field in fields.all:
+        if field in constant:
+            continue
+        if field in given:
+            places[field] = list(header).index(given[field])
+            continue
+        usual = next((name for name in _USUAL[field] if name in lowered), None)
+        if usual is not None:
+            places[field] = lowered.index(usual)
+        elif field in fields.required:
+            hint = " (or give --symbol)" if field == "symbol" else ""
+            raise ImportRefused(
+                f"there is no column for {field!r}; the columns are {_list(header)}:"
+                f" name it with --map {field}=COLUMN{hint}"
+            )
+    return places
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"

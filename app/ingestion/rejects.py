@@ -1,0 +1,65 @@
+"""Where refused rows go: counted, shown in messages, written to a file where one is named."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import polars as pl
+
+from app.errors import ImportRefused
+from app.validation.reasons import Reason
+
+_NAMED = 3
+
+
+class Rejects:
+    """The refused rows of one import."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self.count = 0
+        self.reasons: Counter[Reason] = Counter()
+        self._first: list[str] = []
+        self._writer = None if file is None else csv.writer(file)
+        if self._writer is not None:
+            self._writer.writerow(("line", "reason", "record"))
+
+    def add(self, line: int, reason: Reason, record: str) -> None:
+        """Refuse one row."""
+        self.count += 1
+        self.reasons[reason] += 1
+        if len(self._first) < _NAMED:
+            self._first.append(f"line {line}: {reason}, {reason.sentence} ({record[:120]!r})")
+        if self._writer is not None:
+            self._writer.writerow((line, reason, record))
+
+    def add_frame(self, refused: pl.DataFrame) -> None:
+        """Refuse rows given as line, reason, record."""
+        for line, reason, record in refused.iter_rows():
+            self.add(line, Reason(reason), record)
+
+    def summary(self, opening: str) -> str:
+        """Say how many rows were refused and show the first."""
+        if not self.count:
+            return opening
+        return "\n  ".join([f"{opening}: {self.count} refused", *self._first])
+
+
+@contextmanager
+def rejects_to(path: Path | None) -> Iterator[Rejects]:
+    """Collect rejects, also into a CSV file of line, reason, record where a path is given.
+
+    Raises:
+        ImportRefused: the file cannot be written.
+    """
+    if path is None:
+        yield Rejects()
+        return
+    try:
+        file = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise ImportRefused(f"{path} cannot be written: {error.strerror}") from error
+    with file:
+        yield Rejects(file)

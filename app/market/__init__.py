@@ -1,0 +1,1 @@
+"""The vocabulary of markets: pure, frozen values and the rules between them."""

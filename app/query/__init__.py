@@ -1,0 +1,1 @@
+"""What users ask, free of any transport: plans, candles, series, trades, latest prices."""

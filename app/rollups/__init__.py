@@ -1,0 +1,1 @@
+"""Pre-aggregated candles: which there are, and how they follow the rows below them."""

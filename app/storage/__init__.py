@@ -1,0 +1,1 @@
+"""Raw rows and the ways to reach them: connections, instruments, trades, bars, the batch log."""

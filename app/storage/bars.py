@@ -1,0 +1,126 @@
+"""Store vendor bars: staged by COPY, then one set-based insert under the commit lock."""
+
+from datetime import datetime
+
+from app.storage.database import Connection, one_row
+from app.storage.latest import MERGE
+from app.storage.staging import Staging, Stored
+
+STAGING = Staging(
+    table="staged_bar",
+    columns=(
+        ("line", "bigint"),
+        ("instrument_id", "integer"),
+        ("bar_start", "timestamptz"),
+        ("open", "numeric"),
+        ("high", "numeric"),
+        ("low", "numeric"),
+        ("close", "numeric"),
+        ("volume", "numeric"),
+        ("vwap", "numeric"),
+        ("trades", "bigint"),
+        ("session", "smallint"),
+        ("trading_date", "date"),
+    ),
+)
+
+_NO_ORDER = "'00000000-0000-0000-0000-000000000000'::uuid"  # bars of one start cannot tie
+
+_INSERT = f"""
+WITH stored AS (
+    INSERT INTO bar (instrument_id, interval_minutes, bar_start, open, high, low, close, volume,
+                     notional, trades, session, trading_date, received_at, batch_id)
+    SELECT instrument_id, %(interval_minutes)s, bar_start, open, high, low, close, volume,
+           vwap * volume, trades, session, trading_date, %(received_at)s, %(batch_id)s
+    FROM {{source}}
+    ON CONFLICT (instrument_id, interval_minutes, bar_start) {{on_conflict}}
+    RETURNING instrument_id, bar_start, trading_date, close, volume
+), touched AS (
+    SELECT instrument_id, count(*) AS rows, min(bar_start) AS first_time,
+           max(bar_start) AS last_time, min(trading_date) AS first_date,
+           max(trading_date) AS last_date, last(close, bar_start) AS price,
+           last(volume, bar_start) AS size
+    FROM stored
+    GROUP BY instrument_id
+), ranges AS (
+    INSERT INTO batch_range (batch_id, kind, instrument_id, first_time, last_time)
+    SELECT %(batch_id)s, 'BARS', instrument_id, first_time, last_time
+    FROM touched
+), prices AS (
+    INSERT INTO latest (instrument_id, interval_minutes, first_time, last_time,
+                        first_trading_date, last_trading_date, price, size, order_key, batch_id)
+    SELECT instrument_id, %(interval_minutes)s, first_time, last_time, first_date, last_date,
+           price, size, {_NO_ORDER}, %(batch_id)s
+    FROM touched
+    {MERGE}
+), sourced AS (
+    UPDATE instrument AS i
+    SET candle_source = 'BARS'
+    FROM touched AS t
+    WHERE i.instrument_id = t.instrument_id AND i.candle_source IS NULL
+)
+SELECT coalesce(sum(rows), 0)::bigint FROM touched
+"""  # noqa: S608 - built from constants of this package
+
+# insert_bars: the staged rows that are new; also their ranges and the latest prices.
+INSERT = _INSERT.format(source="staged_bar", on_conflict="DO NOTHING")
+
+# replace_bars: like insert_bars, and a bar with other content is corrected by the last line.
+REPLACE = _INSERT.format(
+    source="""(
+        SELECT DISTINCT ON (instrument_id, bar_start) *
+        FROM staged_bar
+        ORDER BY instrument_id, bar_start, line DESC
+    ) AS newest""",
+    on_conflict="""DO UPDATE SET
+        open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+        volume = excluded.volume, notional = excluded.notional, trades = excluded.trades,
+        received_at = excluded.received_at, batch_id = excluded.batch_id
+    WHERE (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.notional, bar.trades)
+          IS DISTINCT FROM (excluded.open, excluded.high, excluded.low, excluded.close,
+                            excluded.volume, excluded.notional, excluded.trades)""",
+)
+
+# contradictions: lines whose bar is stored with other values.
+CONTRADICTIONS = """
+SELECT s.line,
+       concat_ws(',', s.instrument_id, s.bar_start, s.open, s.high, s.low, s.close, s.volume)
+FROM staged_bar AS s
+JOIN bar AS b ON b.instrument_id = s.instrument_id AND b.bar_start = s.bar_start
+             AND b.interval_minutes = %(interval_minutes)s
+WHERE b.bar_start >= %(first)s AND b.bar_start <= %(last)s
+  AND (b.open, b.high, b.low, b.close, b.volume, b.notional, b.trades)
+      IS DISTINCT FROM (s.open, s.high, s.low, s.close, s.volume, s.vwap * s.volume, s.trades)
+ORDER BY s.line
+"""
+
+BOUNDS = "SELECT count(*), min(bar_start), max(bar_start) FROM staged_bar"
+
+
+def insert(
+    connection: Connection,
+    *,
+    interval_minutes: int,
+    batch_id: int,
+    received_at: datetime,
+    replace: bool,
+) -> Stored:
+    """Store the staged bars as one batch; a bar sent again changes nothing.
+
+    With `replace`, a bar that is stored with other values is corrected instead of being reported as
+    a contradiction.
+    """
+    staged, first, last = one_row(connection, BOUNDS)
+    values = {
+        "interval_minutes": interval_minutes,
+        "batch_id": batch_id,
+        "received_at": received_at,
+        "first": first,
+        "last": last,
+    }
+    stored = int(one_row(connection, (REPLACE if replace else INSERT).encode(), values)[0])
+    conflicts: list[tuple[int, str]] = []
+    if stored < staged and not replace:
+        found = connection.execute(CONTRADICTIONS.encode(), values)
+        conflicts = [(line, record) for line, record in found]
+    return Stored(stored=stored, duplicate=staged - stored - len(conflicts), conflicts=conflicts)

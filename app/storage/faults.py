@@ -1,0 +1,57 @@
+"""Turn what the drivers raise into the few errors of Tickgraph: no driver leaves storage."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+import psycopg
+
+from app.errors import DatabaseUnavailable, QueryTimeout, TickgraphError
+
+_DOWN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+)
+
+
+class StatementFailed(TickgraphError):
+    """The database refused a statement; this is a fault of ours."""
+
+    code = "INTERNAL"
+
+
+@contextmanager
+def asyncpg_faults() -> Iterator[None]:
+    """Map asyncpg's exceptions; unexpected ones keep their cause for the log."""
+    try:
+        yield
+    except (asyncpg.QueryCanceledError, TimeoutError) as error:
+        raise QueryTimeout from error
+    except _DOWN as error:
+        raise DatabaseUnavailable(_line("the database cannot be reached", error)) from error
+    except asyncpg.PostgresError as error:
+        raise StatementFailed(_line("the database refused a statement", error)) from error
+
+
+@contextmanager
+def psycopg_faults() -> Iterator[None]:
+    """Map psycopg's exceptions; unexpected ones keep their cause for the log."""
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        raise QueryTimeout from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailable(_line("the database cannot be reached", error)) from error
+    except psycopg.Error as error:
+        raise StatementFailed(_line("the database refused a statement", error)) from error
+
+
+def _line(what: str, error: BaseException) -> str:
+    words = str(error).strip().splitlines()
+    return f"{what}: {words[0] if words else type(error).__name__}"

@@ -1,0 +1,123 @@
+"""Create and change instruments, and find out what a batch's symbols mean at its time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from app.market.instrument import AssetClass, Exchange
+from app.storage.database import Connection
+
+# add_exchange: a venue, once.
+ADD_EXCHANGE = """
+INSERT INTO exchange (mic, calendar, timezone)
+VALUES (%s, %s, %s)
+ON CONFLICT (mic) DO NOTHING
+"""
+
+# upsert: a new instrument, or new attributes of one that bears the symbol; absent ones are kept.
+UPSERT = """
+INSERT INTO instrument AS i (symbol, name, exchange, asset_class, currency, tick_size, simulated)
+VALUES (%(symbol)s, %(name)s, %(exchange)s, %(asset_class)s, %(currency)s, %(tick_size)s,
+        %(simulated)s)
+ON CONFLICT (symbol) DO UPDATE SET
+    name = coalesce(excluded.name, i.name),
+    exchange = excluded.exchange,
+    asset_class = excluded.asset_class,
+    currency = excluded.currency,
+    tick_size = coalesce(excluded.tick_size, i.tick_size)
+WHERE (i.name, i.exchange, i.asset_class, i.currency, i.tick_size) IS DISTINCT FROM
+      (coalesce(excluded.name, i.name), excluded.exchange, excluded.asset_class,
+       excluded.currency, coalesce(excluded.tick_size, i.tick_size))
+RETURNING i.instrument_id
+"""
+
+# meanings: whom each symbol names, and when; a current symbol holds outside its former uses.
+MEANINGS = """
+SELECT i.symbol, i.instrument_id, i.exchange, i.asset_class,
+       NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to, false AS former
+FROM instrument AS i
+WHERE i.symbol = ANY (%(symbols)s)
+UNION ALL
+SELECT a.symbol, a.instrument_id, i.exchange, i.asset_class,
+       nullif(a.valid_from, '-infinity'), nullif(a.valid_to, 'infinity'), true
+FROM symbol_alias AS a
+JOIN instrument AS i USING (instrument_id)
+WHERE a.symbol = ANY (%(symbols)s)
+ORDER BY symbol, former, valid_from
+"""
+EXCHANGES = "SELECT mic, calendar, timezone FROM exchange WHERE mic = ANY (%s)"
+
+
+class Written(StrEnum):
+    """What an upsert did."""
+
+    STORED = "STORED"
+    UNCHANGED = "UNCHANGED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentRecord:
+    """What a source says of an instrument; None: it does not say."""
+
+    symbol: str
+    exchange: Exchange
+    asset_class: AssetClass
+    currency: str
+    name: str | None = None
+    tick_size: Decimal | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """The instrument that a symbol names within [valid_from, valid_to); None: unbounded."""
+
+    symbol: str
+    instrument_id: int
+    exchange: Exchange
+    asset_class: AssetClass
+    valid_from: datetime | None
+    valid_to: datetime | None
+    former: bool
+
+
+def upsert(connection: Connection, record: InstrumentRecord) -> Written:
+    """Create the instrument, or bring the one with its symbol up to date."""
+    exchange = record.exchange
+    connection.execute(ADD_EXCHANGE, (exchange.mic, exchange.calendar, exchange.timezone))
+    values = {
+        "symbol": record.symbol,
+        "name": record.name,
+        "exchange": exchange.mic,
+        "asset_class": record.asset_class,
+        "currency": record.currency,
+        "tick_size": record.tick_size,
+        "simulated": record.simulated,
+    }
+    changed = connection.execute(UPSERT, values).fetchone()
+    return Written.UNCHANGED if changed is None else Written.STORED
+
+
+def meanings(connection: Connection, symbols: Sequence[str]) -> list[Meaning]:
+    """Give every instrument that one of the symbols names or once named."""
+    rows = connection.execute(MEANINGS, {"symbols": list(symbols)}).fetchall()
+    venues = {
+        mic: Exchange(mic=mic, calendar=calendar, timezone=timezone)
+        for mic, calendar, timezone in connection.execute(
+            EXCHANGES, ([row[2] for row in rows],)
+        ).fetchall()
+    }
+    return [
+        Meaning(
+            symbol=symbol,
+            instrument_id=instrument_id,
+            exchange=venues[mic],
+            asset_class=AssetClass(asset_class),
+            valid_from=valid_from,
+            valid_to=valid_to,
+            former=former,
+        )
+        for symbol, instrument_id, mic, asset_class, valid_from, valid_to, former in rows
+    ]

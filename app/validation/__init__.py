@@ -1,0 +1,1 @@
+"""Pure rules: a record is accepted, or refused with a reason."""

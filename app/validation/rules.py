@@ -1,0 +1,99 @@
+"""What a row must satisfy, as polars expressions over whole columns; exact, never through floats.
+
+A text column `x` becomes a number column `x_number` of Decimal(38, 18); the text itself is what
+gets stored, so that nothing is rounded on the way.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+import polars as pl
+
+from app.market.interval import ORIGIN, Interval
+from app.validation.reasons import Reason
+
+NUMBER = pl.Decimal(38, 18)
+_PLAIN = r"^[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})$"
+_SCIENTIFIC = re.compile(r"[+-]?[0-9.]{1,40}[eE][+-]?[0-9]{1,2}")
+_MAX_ID = r"^[0-9]{1,19}$"
+
+
+def with_numbers(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Add `<column>_number` for each text column: null where it is no exact decimal in range.
+
+    Scientific notation (`1e-07`, as floats are written) is rewritten as plain digits first.
+    """
+    for column in columns:
+        if frame[column].str.contains("[eE]").any():
+            frame = frame.with_columns(
+                pl.col(column).map_elements(_plain, return_dtype=pl.String, skip_nulls=True)
+            )
+    return frame.with_columns(
+        pl.when(pl.col(column).str.contains(_PLAIN))
+        .then(pl.col(column))
+        .cast(NUMBER, strict=False)
+        .alias(f"{column}_number")
+        for column in columns
+    )
+
+
+def _plain(text: str) -> str:
+    if not _SCIENTIFIC.fullmatch(text):
+        return text
+    try:
+        return format(Decimal(text), "f")
+    except InvalidOperation:
+        return text
+
+
+def first_reason(rules: Sequence[tuple[Reason, pl.Expr]]) -> pl.Expr:
+    """Give the first reason whose expression is true for a row, or null where none is."""
+    return pl.coalesce(
+        pl.when(broken.fill_null(value=False)).then(pl.lit(reason.value))
+        for reason, broken in rules
+    )
+
+
+def not_number(*columns: str) -> pl.Expr:
+    """Tell the rows where one of the columns is no exact number."""
+    return pl.any_horizontal(pl.col(f"{column}_number").is_null() for column in columns)
+
+
+def not_number_if_given(*columns: str) -> pl.Expr:
+    """Tell the rows where one of the columns is given and no exact number."""
+    return pl.any_horizontal(
+        pl.col(column).is_not_null() & pl.col(f"{column}_number").is_null() for column in columns
+    )
+
+
+def not_positive(*columns: str) -> pl.Expr:
+    """Tell the rows where a price is zero or below and the asset class forbids it."""
+    low = pl.any_horizontal(pl.col(f"{column}_number") <= 0 for column in columns)
+    return low & ~pl.col("may_be_negative")
+
+
+def negative(*columns: str) -> pl.Expr:
+    """Tell the rows where one of the columns is below zero."""
+    return pl.any_horizontal(pl.col(f"{column}_number") < 0 for column in columns)
+
+
+def inconsistent_bar() -> pl.Expr:
+    """Tell the rows where not low <= open, close <= high."""
+    low, high = pl.col("low_number"), pl.col("high_number")
+    inner = ("open_number", "close_number")
+    return pl.any_horizontal((low > pl.col(each)) | (pl.col(each) > high) for each in inner)
+
+
+def misaligned(time: str, interval: Interval) -> pl.Expr:
+    """Tell the rows whose time is no bucket start of an interval in seconds."""
+    since = (pl.col(time) - pl.lit(ORIGIN)).dt.total_microseconds()
+    return since % (interval.count * 1_000_000) != 0
+
+
+def bad_trade_id(column: str) -> pl.Expr:
+    """Tell the rows whose id is no whole number that fits a bigint."""
+    text = pl.col(column)
+    return (
+        text.is_null() | ~text.str.contains(_MAX_ID) | text.cast(pl.Int64, strict=False).is_null()
+    )

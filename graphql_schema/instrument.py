@@ -1,0 +1,162 @@
+"""The Instrument type: everything that can be asked of one instrument."""
+
+from datetime import datetime
+from typing import Annotated, Self, cast
+
+import strawberry
+
+from app.market import instrument as reference
+from app.market.instrument import AssetClass, CandleSource
+from app.market.interval import Interval
+from app.query.candles import Subject
+from app.query.series import series_of
+from app.query.trades import trade_page
+from app.query.window import Window, window_of
+from graphql_schema import ids
+from graphql_schema.context import Info
+from graphql_schema.market_types import (
+    Candle,
+    CandleSeries,
+    Exchange,
+    LatestPrice,
+    PageInfo,
+    Trade,
+    TradeConnection,
+    TradeEdge,
+)
+from graphql_schema.scalars import Cursor
+
+From = Annotated[
+    datetime | None, strawberry.argument(name="from", description="First time, inclusive.")
+]
+To = Annotated[datetime | None, strawberry.argument(description="Last time, exclusive.")]
+Last = Annotated[
+    int | None, strawberry.argument(description="The newest so many (before `to`, where given).")
+]
+
+
+_PAGE = 100
+
+
+@strawberry.interface(description="Anything with a global id.")
+class Node:
+    """Relay's node."""
+
+    id: strawberry.ID
+
+
+@strawberry.type(description="Something that trades.")
+class Instrument(Node):
+    """A row of `instrument` and what is read for it."""
+
+    symbol: str
+    name: str | None
+    asset_class: AssetClass
+    currency: str
+    candle_source: CandleSource | None = strawberry.field(
+        description="What `candles` and `series` are made of; null while there are no data."
+    )
+    simulated: bool = strawberry.field(description="Its prices are made up, for demonstration.")
+    subject: strawberry.Private[Subject]
+
+    @classmethod
+    def of(cls, row: reference.Instrument) -> Self:
+        """Show an instrument."""
+        return cls(
+            id=strawberry.ID(ids.encode("Instrument", row.instrument_id)),
+            symbol=row.symbol,
+            name=row.name,
+            asset_class=row.asset_class,
+            currency=row.currency,
+            candle_source=row.candle_source,
+            simulated=row.simulated,
+            subject=Subject(
+                instrument_id=row.instrument_id, symbol=row.symbol, exchange=row.exchange
+            ),
+        )
+
+    @strawberry.field(description="Where it trades.")
+    async def exchange(self, info: Info) -> Exchange:
+        """Load the venue."""
+        return cast(Exchange, await info.context.loaders.exchange.load(self.subject.exchange))
+
+    @strawberry.field(
+        description="Candles, oldest first: those that start within [from, to), or the newest"
+        " `last`. Buckets without trading are left out."
+    )
+    async def candles(
+        self, info: Info, interval: Interval, from_: From = None, to: To = None, last: Last = None
+    ) -> list[Candle]:
+        """Load candles."""
+        loader = info.context.loaders.candles(interval, _window(info, from_, to, last))
+        return cast(list[Candle], await loader.load(self.subject))
+
+    @strawberry.field(
+        description="The same candles column by column, as JSON numbers: compact where people draw."
+    )
+    async def series(
+        self, info: Info, interval: Interval, from_: From = None, to: To = None, last: Last = None
+    ) -> CandleSeries:
+        """Load candles and turn them into columns."""
+        loader = info.context.loaders.candles(interval, _window(info, from_, to, last))
+        return cast(CandleSeries, series_of(await loader.load(self.subject)))
+
+    @strawberry.field(
+        description="Trades within [from, to), oldest first; cancelled ones left out."
+    )
+    async def trades(
+        self,
+        info: Info,
+        from_: From = None,
+        to: To = None,
+        first: int | None = 100,
+        after: str | None = None,
+    ) -> TradeConnection:
+        """Load a page of trades."""
+        key = ids.decode_cursor("Trade", after)
+        count = _PAGE if first is None else first
+        page = trade_page(from_, to, count, key, info.context.limits.max_points)
+        found = await info.context.loaders.trades(page).load(self.subject.instrument_id)
+        edges = [
+            TradeEdge(cursor=Cursor(ids.encode("Trade", trade.order_key)), node=cast(Trade, trade))
+            for trade in found.trades
+        ]
+        return TradeConnection(edges=edges, page_info=page_info(edges, found.has_next, after))
+
+    @strawberry.field(description="The newest price; null while there are no data.")
+    async def latest(self, info: Info) -> LatestPrice | None:
+        """Load the newest price."""
+        latest = info.context.loaders.latest
+        return cast(LatestPrice | None, await latest.load(self.subject.instrument_id))
+
+
+@strawberry.type
+class InstrumentEdge:
+    """An instrument and its place in the list."""
+
+    cursor: Cursor
+    node: Instrument
+
+
+@strawberry.type(description="A page of instruments, best matches first.")
+class InstrumentConnection:
+    """Relay connection of instruments."""
+
+    edges: list[InstrumentEdge]
+    page_info: PageInfo
+
+
+def page_info(
+    edges: list[TradeEdge] | list[InstrumentEdge], has_next: bool, after: str | None
+) -> PageInfo:
+    """Describe a page; `after` tells whether there is one before it."""
+    return PageInfo(
+        has_next_page=has_next,
+        has_previous_page=after is not None,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+
+
+def _window(info: Info, start: datetime | None, end: datetime | None, last: int | None) -> Window:
+    return window_of(start, end, last, info.context.limits.max_points)

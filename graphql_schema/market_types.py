@@ -1,0 +1,113 @@
+"""Candles, series, trades, prices and venues as GraphQL shows them."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.market.candle import Session
+from app.market.instrument import AssetClass, CandleSource
+from graphql_schema.scalars import Cursor, EpochMillis, Revision
+
+# The market's own enums are the schema's: registered here, used as they are.
+strawberry.enum(AssetClass, description="What kind of thing is priced.")
+strawberry.enum(CandleSource, description="What an instrument's candles are made of.")
+strawberry.enum(Session, description="The part of the exchange's day in which a trade happened.")
+
+
+@strawberry.type(description="Where a page of a list begins and ends.")
+class PageInfo:
+    """Relay's page information; lists here go forward only."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: Cursor | None
+    end_cursor: Cursor | None
+
+
+@strawberry.type(description="A venue and its trading calendar.")
+class Exchange:
+    """A row of `exchange`."""
+
+    mic: str = strawberry.field(
+        description="ISO 10383 market identifier code, or `24/7` for a venue that never closes."
+    )
+    calendar: str = strawberry.field(description="The calendar's code in exchange-calendars.")
+    timezone: str = strawberry.field(description="IANA time zone.")
+
+
+@strawberry.type(description="One bucket of trading.")
+class Candle:
+    """A candle; filled straight from app.market.candle.Candle, attribute by attribute."""
+
+    time: datetime = strawberry.field(
+        description="The bucket's start; for a day or longer, its first date at 00:00 UTC."
+    )
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    vwap: Decimal | None = strawberry.field(
+        description="Volume-weighted average price; null where a bar source does not give it."
+    )
+    trades: int = strawberry.field(
+        description="How many trades; 0 where a bar source does not count them."
+    )
+    revision: Revision = strawberry.field(description="Grows whenever anything under it changes.")
+    final: bool = strawberry.field(
+        description="The instrument's data have passed its end by the configured lateness."
+    )
+
+
+@strawberry.type(description="Candles column by column: equal-length lists, oldest first.")
+class CandleSeries:
+    """Columns of app.query.series.Series."""
+
+    time: list[EpochMillis]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume: list[float]
+
+
+@strawberry.type(description="One trade as the venue reported it.")
+class Trade:
+    """Filled straight from app.market.candle.Trade."""
+
+    time: datetime
+    price: Decimal
+    size: Decimal
+    session: Session
+    trading_date: date
+    trade_id: str = strawberry.field(
+        resolver=lambda root: str(root.trade_id),
+        description="The venue's id, or the place among the trades of that instant.",
+    )
+
+
+@strawberry.type
+class TradeEdge:
+    """A trade and its place in the list."""
+
+    cursor: Cursor
+    node: Trade
+
+
+@strawberry.type(description="A page of trades, oldest first.")
+class TradeConnection:
+    """Relay connection of trades."""
+
+    edges: list[TradeEdge]
+    page_info: PageInfo
+
+
+@strawberry.type(description="The newest price known: the last trade, or the last bar's close.")
+class LatestPrice:
+    """Filled straight from app.market.candle.LatestPrice."""
+
+    time: datetime = strawberry.field(description="The trade's time, or the bar's start.")
+    price: Decimal
+    size: Decimal = strawberry.field(description="The trade's size, or the bar's volume.")
+    trading_date: date

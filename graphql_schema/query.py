@@ -1,0 +1,93 @@
+"""The root of every query."""
+
+import strawberry
+
+from app.errors import BadInput, RangeTooLarge
+from app.market.instrument import AssetClass
+from app.query.server import server_state
+from app.storage import instruments as storage
+from graphql_schema import ids
+from graphql_schema.context import Info
+from graphql_schema.instrument import (
+    Instrument,
+    InstrumentConnection,
+    InstrumentEdge,
+    Node,
+    page_info,
+)
+from graphql_schema.scalars import Cursor
+from graphql_schema.server_info import ServerInfo
+
+_PAGE, _MAX_FOUND = 50, 1000
+
+
+@strawberry.type
+class Query:
+    """Everything that can be asked."""
+
+    @strawberry.field(description="The instrument with this symbol, or that last had it.")
+    async def instrument(self, info: Info, symbol: str) -> Instrument | None:
+        """Load one instrument."""
+        found = await info.context.loaders.instrument_by_symbol.load(symbol)
+        return None if found is None else Instrument.of(found)
+
+    @strawberry.field(description="Instruments in the order of the symbols; null where unknown.")
+    async def instruments(self, info: Info, symbols: list[str]) -> list[Instrument | None]:
+        """Load many instruments."""
+        most = info.context.limits.max_symbols
+        if len(symbols) > most:
+            raise RangeTooLarge(f"{len(symbols)} symbols: at most {most} can be asked for at once")
+        found = await info.context.loaders.instrument_by_symbol.load_many(symbols)
+        return [None if each is None else Instrument.of(each) for each in found]
+
+    @strawberry.field(description="Instruments whose symbol or name contains the text.")
+    async def search_instruments(
+        self,
+        info: Info,
+        text: str | None = None,
+        asset_class: AssetClass | None = None,
+        exchange: str | None = None,
+        first: int | None = 50,
+        after: str | None = None,
+    ) -> InstrumentConnection:
+        """Search, a page at a time."""
+        count = _PAGE if first is None else first
+        if count < 0:
+            raise BadInput(f"`first` is {count}: it must be from 0 to {_MAX_FOUND}")
+        if count > _MAX_FOUND:
+            raise RangeTooLarge(f"`first` is {count}: at most {_MAX_FOUND} are given at once")
+        key = ids.decode_cursor("Found", after)
+        rank, _, symbol = (key or "0").partition(":")
+        found = await storage.search(
+            info.context.reader,
+            text=text,
+            asset_class=asset_class,
+            exchange=exchange,
+            after=None if key is None else (int(rank), symbol),
+            limit=count + 1,
+        )
+        edges = [
+            InstrumentEdge(
+                cursor=Cursor(ids.encode("Found", f"{rank}:{row.symbol}")),
+                node=Instrument.of(row),
+            )
+            for rank, row in found[:count]
+        ]
+        return InstrumentConnection(
+            edges=edges, page_info=page_info(edges, len(found) > count, after)
+        )
+
+    @strawberry.field(description="The object with this global id.")
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        """Load any object by its id."""
+        key = ids.decode("Instrument", id)
+        if key is None or not key.isdecimal() or len(key) > 9:
+            return None
+        found = await info.context.loaders.instrument_by_id.load(int(key))
+        return None if found is None else Instrument.of(found)
+
+    @strawberry.field(description="Versions, edition, roll-ups and how they are kept.")
+    async def server(self, info: Info) -> ServerInfo:
+        """Ask the database."""
+        state = await server_state(info.context.reader)
+        return ServerInfo.of(state, embedded=info.context.embedded)

@@ -1,0 +1,116 @@
+"""The scalars of the schema: how each is written, read, and refused."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from app.errors import BadInput
+from app.market.interval import Interval
+
+EpochMillis = NewType("EpochMillis", int)
+Revision = NewType("Revision", int)
+Cursor = NewType("Cursor", str)
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def parse_datetime(text: object) -> datetime:
+    """Read an ISO 8601 time with a zone, or a date, which means 00:00 UTC.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    if isinstance(text, str):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
+        if moment is not None and moment.tzinfo is not None:
+            try:
+                return moment.astimezone(UTC)
+            except OverflowError:
+                moment = None
+        if moment is not None and _DATE.fullmatch(text):
+            return moment.replace(tzinfo=UTC)
+    raise BadInput(
+        f"{text!r} is no time: write ISO 8601 with a zone, such as 2024-01-31T09:30:00Z,"
+        " or a date, which means 00:00 UTC"
+    )
+
+
+def parse_interval(text: object) -> Interval:
+    """Read an interval.
+
+    Raises:
+        BadInterval: it is not of the form number and unit.
+    """
+    return Interval.parse(text if isinstance(text, str) else repr(text))
+
+
+def write_decimal(number: Decimal) -> str:
+    """Write every digit, never an exponent."""
+    return format(number, "f")
+
+
+def parse_text(text: object) -> str:
+    """Read an opaque text.
+
+    Raises:
+        BadInput: it is no text.
+    """
+    if not isinstance(text, str):
+        raise BadInput(f"{text!r} is no text")
+    return text
+
+
+def _read_nothing(value: object) -> Any:
+    raise BadInput(f"{value!r} cannot be given: this scalar is only answered")
+
+
+SCALARS: Mapping[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment, ISO 8601 with its zone; answers are in UTC."
+        " A date alone means 00:00 UTC.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
+        serialize=datetime.isoformat,
+        parse_value=parse_datetime,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="An exact decimal number, as text.",
+        serialize=write_decimal,
+        parse_value=_read_nothing,
+    ),
+    Interval: strawberry.scalar(
+        name="Interval",
+        description="A candle's length: a number and s, m (minutes), h, d, w, mo (months) or y,"
+        " such as 1m, 65m, 1d, 1w, 1mo. Seconds to hours are clock time; days and longer are whole"
+        " trading dates, weeks from Monday.",
+        serialize=str,
+        parse_value=parse_interval,
+    ),
+    EpochMillis: strawberry.scalar(
+        name="EpochMillis",
+        description="Milliseconds since 1970-01-01 UTC, as a JSON integer.",
+        serialize=int,
+        parse_value=_read_nothing,
+    ),
+    Revision: strawberry.scalar(
+        name="Revision",
+        description="A JSON integer that grows whenever what carries it changes.",
+        serialize=int,
+        parse_value=_read_nothing,
+    ),
+    Cursor: strawberry.scalar(
+        name="Cursor",
+        description="A place in a list or stream; opaque.",
+        serialize=str,
+        parse_value=parse_text,
+    ),
+}
