@@ -30,6 +30,7 @@ class Defaults:
     exchange: str = ALWAYS_OPEN
     asset_class: str = AssetClass.EQUITY
     currency: str = "USD"
+    simulated: bool = False
 
 
 class Refused(Exception):
@@ -123,6 +124,7 @@ def read_instrument(
         asset_class=asset_class,
         currency=currency,
         tick_size=_tick_size(row.get("tick_size")),
+        simulated=defaults.simulated,
     )
 
 

@@ -13,8 +13,6 @@ from typing import Any
 from app.market.instrument import CandleSource
 from app.query.plan import Level, Recipe, Segment
 
-COLUMNS = ("open", "high", "low", "close", "volume", "notional", "trades", "revision")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -29,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """SQL with its values, one row per candle: part (from 1), time, COLUMNS, final."""
+    """SQL with its values, one row per candle: part (from 1) and the fields of Candle."""
 
     sql: str
     values: list[Any]
@@ -69,7 +67,9 @@ def candles_statement(recipe: Recipe, parts: Sequence[Part], limit: int) -> Stat
     body = candles.format(rows=rows, within=within, bucket="" if ready else _bucket(recipe, bound))
     sql = f"""
 -- candles: the newest of each instrument's range, oldest first
-SELECT s.part, c.*, c.time < s.final_before AS final
+SELECT s.part, c.time, c.open, c.high, c.low, c.close, c.volume,
+       trim_scale(c.notional / nullif(c.volume, 0)) AS vwap, c.trades, c.revision,
+       c.time < s.final_before AS final
 FROM unnest($3::integer[], $4::date[], $5::date[], $6::timestamptz[], $7::timestamptz[],
             $8::timestamptz[]) WITH ORDINALITY
      AS s (instrument_id, first_date, end_date, final_before, first_time, end_time, part)

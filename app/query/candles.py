@@ -178,15 +178,14 @@ def _checked(ask: _Ask, candles: list[Candle], max_points: int) -> list[Candle] 
 
 
 def _candle(row: Row) -> Candle:
-    notional, volume = row["notional"], row["volume"]
     return Candle(
         time=row["time"],
         open=row["open"],
         high=row["high"],
         low=row["low"],
         close=row["close"],
-        volume=volume,
-        vwap=notional / volume if notional is not None and volume else None,
+        volume=row["volume"],
+        vwap=row["vwap"],
         trades=row["trades"],
         revision=row["revision"],
         final=row["final"],

@@ -1,0 +1,1 @@
+"""What `tickgraph COMMAND` does, one module each; app.cli puts them together."""

@@ -1,0 +1,108 @@
+"""Fill a database for trying things: real daily bars, and simulated trades of recent days."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from app.commands.simulation import SIMULATED, simulate
+from app.errors import DatabaseUnavailable
+from app.ingestion.file_import import FileOptions, import_bars, import_trades
+from app.ingestion.instrument_import import Defaults, import_instruments
+from app.ingestion.rejects import Rejects
+from app.market.interval import Interval
+from app.rollups.refresh import refresh
+from app.storage.database import Connection, one_row
+
+# The shares in the public-domain sample package: daily bars of 2000 to 2013, unadjusted.
+_SHARES = {
+    "AAPL": ("Apple Inc.", "XNAS"),
+    "FB": ("Facebook Inc.", "XNAS"),
+    "GOOG": ("Google Inc.", "XNAS"),
+    "IBM": ("International Business Machines", "XNYS"),
+    "MSFT": ("Microsoft Corporation", "XNAS"),
+}
+_HISTORY = timedelta(days=3)
+
+# foreign: instruments that the demo did not make.
+FOREIGN = "SELECT count(*) FROM instrument WHERE NOT simulated AND NOT symbol = ANY (%s)"
+# newest: the last trade of a simulated instrument, and its price.
+NEWEST = """
+SELECT l.last_time, l.price
+FROM instrument AS i
+JOIN latest AS l USING (instrument_id)
+WHERE i.symbol = %s AND i.simulated AND l.interval_minutes = 0
+"""
+LOADED = """
+SELECT count(*)
+FROM instrument AS i
+JOIN latest AS l USING (instrument_id)
+WHERE i.symbol = ANY (%s) AND l.interval_minutes = 1440
+"""
+
+
+def load_demo(connection: Connection, on_progress: Callable[[str], None]) -> None:
+    """Load what is missing: the sample bars once, simulated trades up to now.
+
+    Raises:
+        DatabaseUnavailable: the database holds somebody's own instruments.
+    """
+    if one_row(connection, FOREIGN, (list(_SHARES),))[0]:
+        raise DatabaseUnavailable(
+            "the database holds instruments of your own: the demo would mix its data with them"
+            " (`tickgraph serve` serves yours; TICKGRAPH_DATA_DIR names another place)"
+        )
+    if one_row(connection, LOADED, (list(_SHARES),))[0] < len(_SHARES):
+        on_progress("loading daily bars of AAPL, FB, GOOG, IBM and MSFT, 2000 to 2013")
+        _load_shares(connection)
+    _load_simulated(connection, on_progress)
+    refresh(connection)
+
+
+def _load_shares(connection: Connection) -> None:
+    rows = [
+        {"symbol": symbol, "name": name, "exchange": mic, "currency": "USD"}
+        for symbol, (name, mic) in _SHARES.items()
+    ]
+    _make(connection, rows, Defaults())
+    path = Path(str(files("bokeh_sampledata"))) / "_data" / "stocks.csv.gz"
+    import_bars(connection, path, Interval.parse("1d"), FileOptions(), Rejects(), _ignore)
+
+
+def _load_simulated(connection: Connection, on_progress: Callable[[str], None]) -> None:
+    now = datetime.now(UTC)
+    for each in SIMULATED:
+        newest = connection.execute(NEWEST, (each.symbol,)).fetchone()
+        start, price = (now - _HISTORY, each.price) if newest is None else newest
+        start = max(start + timedelta(milliseconds=1), now - _HISTORY)
+        frame = simulate(each, start, now, float(price))
+        if frame.is_empty():
+            continue
+        on_progress(f"simulating {frame.height:,} trades of {each.symbol}")
+        row = {
+            "symbol": each.symbol,
+            "name": each.name,
+            "exchange": each.mic,
+            "asset_class": each.asset_class.value,
+            "currency": "USD",
+            "tick_size": str(each.tick),
+        }
+        _make(connection, [row], Defaults(simulated=True))
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "simulated.parquet"
+            frame.write_parquet(path)
+            import_trades(connection, path, FileOptions(), Rejects(), _ignore)
+
+
+def _make(connection: Connection, rows: list[dict[str, str]], defaults: Defaults) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "demo-instruments.parquet"
+        pl.DataFrame(rows).write_parquet(path)
+        import_instruments(connection, path, FileOptions(), defaults, Rejects(), _ignore)
+
+
+def _ignore(count: int) -> None:
+    """Take no note of bytes read."""

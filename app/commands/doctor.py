@@ -1,0 +1,159 @@
+"""Examine a database: what was found, and what to do about each problem."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.commands.database import OpenDatabase
+from app.errors import TickgraphError
+from app.rollups.catalogue import ROLLUPS
+from app.rollups.refresh import are_continuous
+from app.storage.database import (
+    Connection,
+    Edition,
+    ServerFacts,
+    one_row,
+    refuse_unusable,
+    server_facts,
+)
+from app.storage.migrate import schema_state
+
+
+class Verdict(StrEnum):
+    """How a finding is."""
+
+    OK = "ok"
+    NOTE = "note"
+    PROBLEM = "PROBLEM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the examination; `advice` says what to do."""
+
+    verdict: Verdict
+    subject: str
+    found: str
+    advice: str | None = None
+
+
+# freshness: how far the roll-ups are behind the commit log, and since when.
+FRESHNESS = """
+SELECT (SELECT count(*) FROM batch WHERE batch_id > s.refreshed_batch_id),
+       s.refreshed_at, (SELECT count(*) FROM batch)
+FROM rollup_state AS s
+"""
+# setting: one server setting as text.
+SETTING = "SELECT current_setting(%s, true)"
+_WANTED_CONNECTIONS = 20
+
+
+def examine(database: OpenDatabase) -> Iterator[Finding]:
+    """Give findings from the ground up; the first that makes the rest pointless is the last."""
+    try:
+        with database.connection() as connection:
+            facts = server_facts(connection)
+            yield from _versions(facts, embedded=database.embedded)
+            refuse_unusable(facts)
+            yield from _server_settings(connection, embedded=database.embedded)
+            state = schema_state(database.url)
+            if not state.up_to_date:
+                yield Finding(
+                    verdict=Verdict.PROBLEM,
+                    subject="schema",
+                    found=f"at {state.current or 'nothing'}, this version needs {state.head}",
+                    advice="run `tickgraph migrate`",
+                )
+                return
+            yield Finding(
+                verdict=Verdict.OK, subject="schema", found=f"at {state.head}, the newest"
+            )
+            yield from _rollups(connection, facts)
+    except TickgraphError as error:
+        yield Finding(verdict=Verdict.PROBLEM, subject="database", found=error.message)
+
+
+def _versions(facts: ServerFacts, *, embedded: bool) -> Iterator[Finding]:
+    where = "embedded" if embedded else "server"
+    yield Finding(
+        verdict=Verdict.OK, subject="database", found=f"{where}, PostgreSQL {facts.postgres}"
+    )
+    if facts.timescale is None:
+        yield Finding(
+            verdict=Verdict.NOTE,
+            subject="TimescaleDB",
+            found=f"{facts.timescale_available or 'not'} available, not created in this database",
+            advice="`tickgraph migrate` creates it",
+        )
+        return
+    yield Finding(
+        verdict=Verdict.OK, subject="TimescaleDB", found=f"{facts.timescale}, loaded and created"
+    )
+    if facts.edition is Edition.APACHE:
+        yield Finding(
+            verdict=Verdict.NOTE,
+            subject="edition",
+            found="Apache 2: roll-ups are plain views, with the same answers, slower",
+            advice="the Community edition brings continuous aggregates, compression and policies",
+        )
+    else:
+        yield Finding(verdict=Verdict.OK, subject="edition", found="Community")
+
+
+def _server_settings(connection: Connection, *, embedded: bool) -> Iterator[Finding]:
+    timezone = _setting(connection, "log_timezone")
+    yield Finding(verdict=Verdict.OK, subject="time zone", found=f"sessions UTC, log {timezone}")
+    if embedded:
+        yield Finding(
+            verdict=Verdict.NOTE,
+            subject="durability",
+            found="survives a killed process, not a power loss",
+            advice="for production name a server in TICKGRAPH_DATABASE_URL",
+        )
+        return
+    connections = int(_setting(connection, "max_connections"))
+    enough = connections >= _WANTED_CONNECTIONS
+    yield Finding(
+        verdict=Verdict.OK if enough else Verdict.PROBLEM,
+        subject="max_connections",
+        found=str(connections),
+        advice=None if enough else f"raise it to {_WANTED_CONNECTIONS} or more",
+    )
+    for name, advice in (
+        ("fsync", "off loses committed data in a power loss: turn it on"),
+        ("full_page_writes", "off can corrupt the database in a power loss: turn it on"),
+    ):
+        on = _setting(connection, name) == "on"
+        yield Finding(
+            verdict=Verdict.OK if on else Verdict.PROBLEM,
+            subject=name,
+            found="on" if on else "off",
+            advice=None if on else advice,
+        )
+
+
+def _rollups(connection: Connection, facts: ServerFacts) -> Iterator[Finding]:
+    continuous = are_continuous(connection)
+    kept = "continuous aggregates" if continuous else "plain views"
+    if facts.edition is Edition.COMMUNITY and not continuous:
+        yield Finding(
+            verdict=Verdict.PROBLEM,
+            subject="roll-ups",
+            found="plain views, made when the server ran the Apache edition",
+            advice="run `tickgraph migrate --rebuild-rollups`",
+        )
+    else:
+        yield Finding(verdict=Verdict.OK, subject="roll-ups", found=f"{len(ROLLUPS)} {kept}")
+    pending, refreshed_at, batches = one_row(connection, FRESHNESS)
+    fresh = not continuous or not pending
+    yield Finding(
+        verdict=Verdict.OK if fresh else Verdict.NOTE,
+        subject="freshness",
+        found=f"{batches} batches, {0 if not continuous else pending} not in the roll-ups yet;"
+        f" last refresh {refreshed_at:%Y-%m-%d %H:%M:%S} UTC",
+        advice=None if fresh else "a running server follows by itself; or run `tickgraph refresh`",
+    )
+
+
+def _setting(connection: Connection, name: str) -> str:
+    return str(one_row(connection, SETTING, (name,))[0])

@@ -1,0 +1,67 @@
+"""Run the HTTP server until it is told to stop."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+
+from app.errors import SettingInvalid
+from app.settings import Settings
+
+_DRAIN_S = 10
+_MAX_WEBSOCKET_BYTES = 1 << 20
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Take the port before anything slow is done.
+
+    Raises:
+        SettingInvalid: it is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((settings.host, settings.port))
+    except OSError as error:
+        taken.close()
+        raise SettingInvalid(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror};"
+            " TICKGRAPH_PORT names another"
+        ) from error
+    return taken
+
+
+def base_url(listening: socket.socket) -> str:
+    """Give the address for people."""
+    host, port = listening.getsockname()[:2]
+    shown = {"0.0.0.0": "localhost", "127.0.0.1": "localhost", "::": "localhost"}.get(host, host)
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+def serve(
+    app: Starlette, listening: socket.socket, log_level: str, on_ready: Callable[[], None]
+) -> None:
+    """Serve on the socket until SIGINT or SIGTERM; open requests are finished first."""
+    config = uvicorn.Config(
+        app,
+        log_level=log_level.lower(),
+        access_log=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+        ws_max_size=_MAX_WEBSOCKET_BYTES,
+        lifespan="on",
+    )
+    server = _Server(config, on_ready)
+    server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()

@@ -1,0 +1,65 @@
+"""Run the real application in a test: in process, or as `uvicorn` would on a loopback port."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+
+from app.main import create_app
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """A running application and a client for it."""
+
+    client: httpx.AsyncClient
+
+    async def ask(self, query: str, /, **variables: Any) -> dict[str, Any]:
+        """POST a document and give the whole response."""
+        response = await self.client.post("/graphql", json={"query": query, "variables": variables})
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def data(self, query: str, /, **variables: Any) -> dict[str, Any]:
+        """POST a document that must not have errors and give its data."""
+        answer = await self.ask(query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+@asynccontextmanager
+async def in_process(url: str, **settings: Any) -> AsyncIterator[Api]:
+    """Run the application without a socket."""
+    app = create_app(Settings(database_url=url, **settings), url)
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        yield Api(client=client)
+
+
+@asynccontextmanager
+async def on_port(url: str, **settings: Any) -> AsyncIterator[str]:
+    """Run the application on a free loopback port; gives its base URL."""
+    app = create_app(Settings(database_url=url, **settings), url)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server._serve([listening]))
+        while not server.started:
+            assert not task.done(), task.exception()
+            await asyncio.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
