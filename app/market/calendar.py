@@ -21,6 +21,7 @@ from app.market.instrument import Exchange
 ALWAYS_OPEN = "24/7"
 _DAY_US = 86_400_000_000
 _MAX_WAIT_DAYS = 10
+_YEAR = pd.Timedelta(days=366)
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 Micros = npt.NDArray[np.int64]
@@ -39,7 +40,7 @@ def exchange_of(mic: str) -> Exchange:
             f"exchange {mic!r} is neither a MIC that exchange-calendars knows nor '24/7'"
         )
     code = xcals.resolve_alias(mic)
-    return Exchange(mic=mic, calendar=code, timezone=str(_calendar(code, 2020, 2020).tz))
+    return Exchange(mic=mic, calendar=code, timezone=str(_calendar(code, 2024, 2024).tz))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +115,15 @@ class _Schedule:
 
 
 def _calendar(code: str, first_year: int, last_year: int) -> xcals.ExchangeCalendar:
+    """Open a calendar over whole years, or over those of them that it is known for."""
     start, end = pd.Timestamp(first_year, 1, 1), pd.Timestamp(last_year, 12, 31)
-    probe = xcals.get_calendar(code, start="2020-01-01", end="2020-12-31")
-    low, high = probe.bound_min(), probe.bound_max()
-    start = start if low is None else max(start, low)
-    end = end if high is None else min(end, high)
-    return xcals.get_calendar(code, start=start, end=end)
+    try:
+        return xcals.get_calendar(code, start=start, end=end)
+    except ValueError:
+        known = xcals.get_calendar(code)
+    low, high = known.bound_min() or start, known.bound_max() or end
+    start = min(max(start, low), high - _YEAR)
+    return xcals.get_calendar(code, start=start, end=max(min(end, high), start + _YEAR))
 
 
 def _local_days(moments_us: Micros, timezone: str) -> npt.NDArray[np.int32]:

@@ -1,0 +1,74 @@
+"""Ask app.query as the loaders do, and compare with the recomputation."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from app.errors import TickgraphError
+from app.market.candle import Candle
+from app.market.interval import Interval
+from app.query.candles import CandleLimits, Subject, read_candles
+from app.query.server import server_state
+from app.query.window import Window
+from app.storage import instruments
+from app.storage.reader import Reader, open_reader
+from tests.query.recompute import Expected
+
+
+@asynccontextmanager
+async def reading(url: str, statements: list[str] | None = None) -> AsyncIterator[Reader]:
+    async with open_reader(
+        url,
+        pool_size=4,
+        pool_timeout_s=20,
+        statement_timeout_s=60,
+        on_statement=None if statements is None else statements.append,
+    ) as reader:
+        yield reader
+
+
+async def limits_of(reader: Reader, max_points: int = 50_000) -> CandleLimits:
+    state = await server_state(reader)
+    return CandleLimits(
+        max_points=max_points, lateness=timedelta(seconds=60), continuous=state.continuous
+    )
+
+
+async def subjects_of(reader: Reader, *symbols: str) -> list[Subject]:
+    found = await instruments.by_symbols(reader, symbols)
+    return [
+        Subject(
+            instrument_id=found[symbol].instrument_id,
+            symbol=symbol,
+            exchange=found[symbol].exchange,
+        )
+        for symbol in symbols
+    ]
+
+
+async def candles_of(reader: Reader, symbol: str, interval: str, window: Window) -> list[Candle]:
+    (answer,) = await read_candles(
+        reader,
+        await subjects_of(reader, symbol),
+        Interval.parse(interval),
+        window,
+        await limits_of(reader),
+    )
+    if isinstance(answer, TickgraphError):
+        raise answer
+    return answer
+
+
+def as_expected(candles: list[Candle]) -> list[Expected]:
+    return [
+        Expected(
+            time=each.time,
+            open=each.open,
+            high=each.high,
+            low=each.low,
+            close=each.close,
+            volume=each.volume,
+            trades=each.trades,
+        )
+        for each in candles
+    ]
