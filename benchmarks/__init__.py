@@ -1,0 +1,1 @@
+"""Speed claims, each as a ratio against a floor or a peer in the same run."""

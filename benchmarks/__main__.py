@@ -1,0 +1,27 @@
+"""Run all benchmarks, or those named on the command line."""
+
+import sys
+
+from benchmarks import ingest
+from benchmarks.report import write
+
+BENCHMARKS = {"ingest": ingest.run}
+
+
+def main() -> None:
+    """Run and report, one after the other."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"no benchmark {sorted(unknown)}; there are {sorted(BENCHMARKS)}")
+    for name in names:
+        result = BENCHMARKS[name]()
+        write(name, result)
+        print(f"\n{result.name}: {result.question.strip()}")
+        for row in result.rows:
+            print("  " + "  ".join(row))
+        for finding in result.findings:
+            print(f"  {finding}")
+
+
+main()
