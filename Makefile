@@ -22,7 +22,7 @@ fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(NAME)
 
 schema: $(VENV)/.ready
 	@$(BIN)/tickgraph schema > graphql_schema/schema.graphql

@@ -6,17 +6,18 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from app.commands.database import open_database
 from app.commands.demo import load_demo
-from app.commands.doctor import Verdict, examine
-from app.commands.importing import ImportRequest, import_command
+from app.commands.doctor import Finding, Verdict, examine, unopened
+from app.commands.importing import ImportRequest, import_command, new_instruments
 from app.commands.serving import base_url, listen, serve
 from app.errors import TickgraphError
+from app.ingestion.times import is_zone
 from app.main import create_app
+from app.market.interval import Interval
 from app.rollups.refresh import refresh
 from app.settings import Settings
 from app.settings import reference as settings_reference
@@ -78,10 +79,16 @@ def serve_command(*, embedded: bool) -> None:
 
 
 @cli.command("migrate")
-def migrate_command() -> None:
+@click.option(
+    "--rebuild-rollups",
+    "rebuild",
+    is_flag=True,
+    help="Make the roll-ups anew, after a change of the server's edition.",
+)
+def migrate_command(*, rebuild: bool) -> None:
     """Bring the database's schema to this version."""
     with open_database(_settings(), _say) as database:
-        state = database.bring_up_to_date()
+        state = database.rebuild_rollups() if rebuild else database.bring_up_to_date()
         click.echo(f"the schema is at {state.current}")
 
 
@@ -102,8 +109,13 @@ def refresh_command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON list of findings.")
 def doctor(*, as_json: bool) -> None:
     """Examine the database and say what to do about each problem."""
-    with open_database(_settings(), _say) as database:
-        findings = list(examine(database))
+    settings = _settings()
+    findings: list[Finding] = []
+    try:
+        with open_database(settings, _say) as database:
+            findings += examine(database)
+    except TickgraphError as error:
+        findings.append(unopened(error))
     if as_json:
         rows = [
             {
@@ -172,21 +184,19 @@ def import_(
     pairs = [each.partition("=") for each in columns]
     if any(not middle or not name for name, middle, _ in pairs):
         raise click.UsageError("--map takes FIELD=COLUMN, such as open=Open")
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise click.UsageError(f"--timezone {timezone!r} is no IANA time zone") from error
+    if not is_zone(timezone):
+        raise click.UsageError(f"--timezone {timezone!r} is no IANA time zone")
+    if kind == "instruments" and (symbol or create_instruments or replace):
+        raise click.UsageError("--symbol, --create-instruments and --replace: not for instruments")
     request = ImportRequest(
         kind=kind,
         path=file,
-        interval=interval,
+        interval=None if interval is None else Interval.parse(interval),
         symbol=symbol,
         columns={name: column for name, _, column in pairs},
         timezone=timezone,
         create=create_instruments,
-        exchange=exchange,
-        asset_class=asset_class,
-        currency=currency,
+        new=new_instruments(exchange=exchange, asset_class=asset_class, currency=currency),
         replace=replace,
         rejects=rejects,
     )

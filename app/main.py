@@ -1,7 +1,8 @@
 """Composition root of the server: settings in, ASGI application out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -13,19 +14,31 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app.errors import TickgraphError
-from app.query.candles import CandleLimits
+from app.query.market import open_market
 from app.query.server import server_state
 from app.rollups.refresher import Refresher
 from app.settings import Settings
 from app.storage.reader import Reader, open_reader
 from app.web.pages import assets, graphiql_page, wants_page
 from graphql_schema.context import Context, Limits
+from graphql_schema.errors import public_message
 from graphql_schema.http import GraphQLView, refusal
 from graphql_schema.schema import build_schema
 
+_LOG = logging.getLogger("tickgraph.http")
 
-def create_app(settings: Settings, database_url: str, *, embedded: bool = False) -> Starlette:
-    """Build the server over a migrated database; nothing is opened before its lifespan begins."""
+
+def create_app(
+    settings: Settings,
+    database_url: str,
+    *,
+    embedded: bool = False,
+    on_statement: Callable[[str], None] | None = None,
+) -> Starlette:
+    """Build the server over a migrated database; nothing is opened before its lifespan begins.
+
+    `on_statement` is told the SQL of each read before it runs.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -34,6 +47,7 @@ def create_app(settings: Settings, database_url: str, *, embedded: bool = False)
             pool_size=settings.pool_size,
             pool_timeout_s=settings.pool_timeout_s,
             statement_timeout_s=settings.statement_timeout_s,
+            on_statement=on_statement,
         ) as reader:
             app.state.reader = reader
             app.state.view = await _view(settings, reader, embedded=embedded)
@@ -62,19 +76,24 @@ def create_app(settings: Settings, database_url: str, *, embedded: bool = False)
             Mount("/graphiql/assets", assets()),
             Route("/", _home),
         ]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _refused})
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+    )
 
 
 async def _view(settings: Settings, reader: Reader, *, embedded: bool) -> GraphQLView:
     state = await server_state(reader)
     context = Context(
-        reader=reader,
-        limits=Limits(max_points=settings.max_points, max_symbols=settings.max_symbols),
-        candle_limits=CandleLimits(
+        market=open_market(
+            reader,
+            continuous=state.continuous,
             max_points=settings.max_points,
             lateness=timedelta(seconds=settings.lateness_s),
-            continuous=state.continuous,
+            cache_bytes=settings.cache_mb << 20,
         ),
+        limits=Limits(max_points=settings.max_points, max_symbols=settings.max_symbols),
         embedded=embedded,
     )
     schema = build_schema(
@@ -115,12 +134,19 @@ async def _ready(request: Request) -> Response:
     try:
         state = await server_state(request.app.state.reader)
     except TickgraphError as error:
-        body = {"status": "unavailable", "code": error.code, "message": error.message}
+        _LOG.warning("not ready: %s", error.message)
+        body = {"status": "unavailable", "code": error.code, "message": public_message(error)}
         return JSONResponse(body, status_code=503)
     return JSONResponse({"status": "ok", "pendingBatches": state.pending})
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(status, "BAD_REQUEST")
-    return refusal(status, code, getattr(error, "detail", "Bad request"))
+    assert isinstance(error, HTTPException)
+    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
+    allow = (error.headers or {}).get("Allow")
+    return refusal(error.status_code, code, error.detail, allow=allow)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer in our shape; Starlette raises the error again, and uvicorn logs it."""
+    return refusal(500, "INTERNAL", "The server failed to answer this.")

@@ -19,6 +19,13 @@ def _text(value: str) -> str:
     return value.strip()
 
 
+def _folder(value: str) -> Path:
+    try:
+        return Path(_text(value)).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody, who has no home here
+        raise ValueError(str(error)) from error
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         number = int(value)
@@ -69,7 +76,7 @@ class Settings:
     data_dir: Path = field(
         default_factory=lambda: Path(platformdirs.user_data_dir("tickgraph", appauthor=False)),
         metadata={
-            "parse": lambda value: Path(_text(value)).expanduser().absolute(),
+            "parse": _folder,
             "help": "where the embedded database keeps its files",
             "default": "the platform's user data folder",
         },
@@ -93,6 +100,9 @@ class Settings:
     max_query_tokens: int = _setting(10_000, _whole(100, 1_000_000), "most tokens in one document")
     max_query_depth: int = _setting(20, _whole(1, 200), "deepest nesting of one document")
     max_body_bytes: int = _setting(1_000_000, _whole(1_000, 100_000_000), "largest request body")
+    cache_mb: int = _setting(
+        128, _whole(0, 100_000), "megabytes that remembered answers may take; 0: remember none"
+    )
     lateness_s: float = _setting(
         60.0,
         _seconds(0, 86_400),

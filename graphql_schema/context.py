@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import strawberry
 from strawberry.extensions import SchemaExtension
 
-from app.query.candles import CandleLimits
+from app.query.market import Market
 from app.storage.reader import Reader
 from graphql_schema.loaders import Loaders
 
@@ -23,22 +23,25 @@ class Limits:
 class Context:
     """Shared by all operations of a process, but for `loaders`."""
 
-    reader: Reader
+    market: Market
     limits: Limits
-    candle_limits: CandleLimits
     embedded: bool
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with loaders that have loaded nothing."""
-        self.loaders = Loaders(self.reader, self.candle_limits)
+        self.loaders = Loaders(self.market)
+
+    @property
+    def reader(self) -> Reader:
+        """The pool that every read goes through."""
+        return self.market.reader
 
     def for_operation(self) -> "Context":
         """Give the same services with fresh loaders."""
         return Context(
-            reader=self.reader,
+            market=self.market,
             limits=self.limits,
-            candle_limits=self.candle_limits,
             embedded=self.embedded,
         )
 

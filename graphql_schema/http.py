@@ -4,25 +4,34 @@ What strawberry 0.341 leaves open: the answer's media type follows `Accept`, a d
 ran is a 400 in `application/graphql-response+json`, and every refusal is JSON with a code.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from cross_web import HTTPException
-from starlette.requests import Request
+from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.base import BaseRequestProtocol
+from strawberry.http.types import QueryParams
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult
 
 from graphql_schema.context import Context
+from graphql_schema.fast.documents import FastDocuments
+from graphql_schema.media_types import (
+    PLAIN_JSON,
+    RESPONSE_JSON,
+    media_type_of,
+    preferred_media_type,
+)
 from graphql_schema.schema import Schema
+from graphql_schema.websocket import TextSocket
 
-RESPONSE_JSON = "application/graphql-response+json"
-PLAIN_JSON = "application/json"
 _INIT_TIMEOUT = timedelta(seconds=10)
 
 
@@ -30,8 +39,20 @@ class BodyTooLarge(Exception):
     """The request's body is larger than allowed."""
 
 
+class AnyCase(StarletteRequestAdapter):
+    """Media types are equal in any case."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body."""
+        return media_type_of(self.headers.get("content-type", ""))
+
+
 class GraphQLView(GraphQL[Context, None]):
     """The /graphql endpoint for queries over HTTP and operations over WebSocket."""
+
+    request_adapter_class = AnyCase
+    websocket_adapter_class = TextSocket
 
     def __init__(self, schema: Schema, context: Context, *, max_body_bytes: int) -> None:
         super().__init__(
@@ -42,6 +63,7 @@ class GraphQLView(GraphQL[Context, None]):
         )
         self._context = context
         self._max_body_bytes = max_body_bytes
+        self.fast = FastDocuments(schema, context.market)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; refusals are JSON."""
@@ -50,15 +72,58 @@ class GraphQLView(GraphQL[Context, None]):
             return
         request = Request(scope, _bounded(receive, self._max_body_bytes))
         try:
-            response = await self.run(request)
+            response = await self._fast(request) or await self.run(request)
         except BodyTooLarge:
             words = f"the request body is larger than {self._max_body_bytes} bytes"
             response = refusal(413, "BODY_TOO_LARGE", words)
         except HTTPException as error:
-            response = refusal(error.status_code, "BAD_REQUEST", error.reason or "Bad request")
-            if error.status_code == 405:
-                response.headers["Allow"] = "GET, POST"
+            response = _refused(error, request.method)
+        except ClientDisconnect:
+            return
         await response(scope, receive, send)
+
+    async def _fast(self, request: Request) -> Response | None:
+        """Answer a document that has been valid before; None leaves it to the ordinary path."""
+        if request.method != "POST" or request.headers.get("content-type") != PLAIN_JSON:
+            return None
+        body = await self.fast.respond(await request.body(), self._context.for_operation())
+        if body is None:
+            return None
+        media_type = preferred_media_type(request.headers.getlist("accept"))
+        return Response(body, headers={"content-type": f"{media_type}; charset=utf-8"})
+
+    async def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Run a document the ordinary way, and learn it for the next time if it is valid."""
+        result = await super().execute_single(*args, **kwargs)
+        data: GraphQLRequestData = kwargs["request_data"]
+        if data.query is not None and all(error.path for error in result.errors or ()):
+            self.fast.learn(data.query, data.operation_name)
+        return result
+
+    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
+        """Leave pages to app.web: a GET without a query is a bad request, not a missing page."""
+        return False
+
+    async def parse_http_body(
+        self, request: AsyncHTTPRequestAdapter
+    ) -> GraphQLRequestData | list[GraphQLRequestData]:
+        """Read the parameters of a request."""
+        if request.method == "POST":
+            if request.content_type != PLAIN_JSON:
+                raise HTTPException(415, f"the request body must be {PLAIN_JSON}")
+            body = await request.get_body()
+            if body.lstrip()[:1] not in {b"{", b"["}:
+                raise HTTPException(400, "the request body is no JSON object")
+        return await super().parse_http_body(request)
+
+    def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
+        """Read the parameters of a GET; an empty one is as good as none."""
+        given = {name: value for name, value in params.items() if value}
+        return super().parse_query_params(cast(QueryParams, given))
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Read JSON."""
+        return orjson.loads(data)
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
@@ -93,39 +158,27 @@ class GraphQLView(GraphQL[Context, None]):
         """Write JSON."""
         return orjson.dumps(data)
 
-    def decode_json(self, data: str | bytes) -> object:
-        """Read JSON."""
-        return orjson.loads(data)
 
-
-def preferred_media_type(accept: Sequence[str]) -> str:
-    """Choose between the two media types by quality, then order; `application/json` by default."""
-    ranked: list[tuple[float, int, str]] = []
-    for place, part in enumerate(",".join(accept).split(",")):
-        name, _, parameters = part.strip().partition(";")
-        known = {RESPONSE_JSON: RESPONSE_JSON, PLAIN_JSON: PLAIN_JSON}
-        known |= {"*/*": PLAIN_JSON, "application/*": PLAIN_JSON}
-        media_type = known.get(name.strip().lower())
-        if media_type is not None:
-            ranked.append((-_quality(parameters), place, media_type))
-    return min(ranked)[2] if ranked else PLAIN_JSON
-
-
-def refusal(status: int, code: str, message: str) -> Response:
-    """Refuse a request in the shape of a GraphQL error."""
+def refusal(status: int, code: str, message: str, *, allow: str | None = None) -> Response:
+    """Refuse a request in the shape of a GraphQL error; `allow` names the methods of a 405."""
     body: dict[str, Any] = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return Response(orjson.dumps(body), status_code=status, media_type=PLAIN_JSON)
+    headers = None if allow is None else {"Allow": allow}
+    return Response(orjson.dumps(body), status_code=status, headers=headers, media_type=PLAIN_JSON)
 
 
-def _quality(parameters: str) -> float:
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
+def _refused(error: HTTPException, method: str) -> Response:
+    cause = error.__cause__
+    if isinstance(cause, InvalidOperationTypeError) and method == "GET":
+        return refusal(405, "METHOD_NOT_ALLOWED", error.reason, allow="POST")
+    if error.status_code == 405:
+        return refusal(405, "METHOD_NOT_ALLOWED", error.reason, allow="GET, POST")
+    words = error.reason
+    if isinstance(cause, CannotGetOperationTypeError):
+        words = f"the document has no operation named {cause.operation_name!r}"
+        if cause.operation_name is None:
+            words = "the document has not one operation: name which in `operationName`"
+    code = "UNSUPPORTED_MEDIA_TYPE" if error.status_code == 415 else "BAD_REQUEST"
+    return refusal(error.status_code, code, words)
 
 
 def _never_ran(data: GraphQLHTTPResponse) -> bool:

@@ -1,9 +1,10 @@
 """Global ids and page cursors: opaque to clients, checked when they come back."""
 
 import base64
-import binascii
 
 from app.errors import BadCursor
+
+INSTRUMENT, TRADE, FOUND = "Instrument", "Trade", "Found"
 
 
 def encode(kind: str, key: object) -> str:
@@ -12,15 +13,15 @@ def encode(kind: str, key: object) -> str:
 
 
 def decode(kind: str, text: str) -> str | None:
-    """Give the key back; None where the text is not of that kind."""
+    """Give the key back; None where `encode` did not make the text of that kind."""
     try:
         padded = text + "=" * (-len(text) % 4)
         found, _, key = (
             base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(":")
         )
-    except (binascii.Error, UnicodeError):
+    except ValueError:
         return None
-    return key if found == kind else None
+    return key if found == kind and encode(kind, key) == text else None
 
 
 def decode_cursor(kind: str, text: str | None) -> str | None:

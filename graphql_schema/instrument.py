@@ -8,9 +8,9 @@ import strawberry
 from app.market import instrument as reference
 from app.market.instrument import AssetClass, CandleSource
 from app.market.interval import Interval
-from app.query.candles import Subject
+from app.query.market import Subject
 from app.query.series import series_of
-from app.query.trades import trade_page
+from app.query.trades import TradePage, trade_page
 from app.query.window import Window, window_of
 from graphql_schema import ids
 from graphql_schema.context import Info
@@ -42,17 +42,19 @@ _PAGE = 100
 class Node:
     """Relay's node."""
 
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="Opaque; give it to `node`.")
 
 
 @strawberry.type(description="Something that trades.")
 class Instrument(Node):
     """A row of `instrument` and what is read for it."""
 
-    symbol: str
-    name: str | None
-    asset_class: AssetClass
-    currency: str
+    symbol: str = strawberry.field(description="The symbol that it has now.")
+    name: str | None = strawberry.field(description="What people call it.")
+    asset_class: AssetClass = strawberry.field(description="What kind of thing it is.")
+    currency: str = strawberry.field(
+        description="The currency of its prices: ISO 4217, or a coin's ticker."
+    )
     candle_source: CandleSource | None = strawberry.field(
         description="What `candles` and `series` are made of; null while there are no data."
     )
@@ -113,12 +115,12 @@ class Instrument(Node):
         after: str | None = None,
     ) -> TradeConnection:
         """Load a page of trades."""
-        key = ids.decode_cursor("Trade", after)
-        count = _PAGE if first is None else first
-        page = trade_page(from_, to, count, key, info.context.limits.max_points)
+        page = trades_asked(from_, to, first, after, info.context.limits.max_points)
         found = await info.context.loaders.trades(page).load(self.subject.instrument_id)
         edges = [
-            TradeEdge(cursor=Cursor(ids.encode("Trade", trade.order_key)), node=cast(Trade, trade))
+            TradeEdge(
+                cursor=Cursor(ids.encode(ids.TRADE, trade.order_key)), node=cast(Trade, trade)
+            )
             for trade in found.trades
         ]
         return TradeConnection(edges=edges, page_info=page_info(edges, found.has_next, after))
@@ -130,20 +132,20 @@ class Instrument(Node):
         return cast(LatestPrice | None, await latest.load(self.subject.instrument_id))
 
 
-@strawberry.type
+@strawberry.type(description="An instrument and its place in the list.")
 class InstrumentEdge:
-    """An instrument and its place in the list."""
+    """Relay edge of instruments."""
 
-    cursor: Cursor
-    node: Instrument
+    cursor: Cursor = strawberry.field(description="Give it as `after` to go on behind this one.")
+    node: Instrument = strawberry.field(description="The instrument.")
 
 
 @strawberry.type(description="A page of instruments, best matches first.")
 class InstrumentConnection:
     """Relay connection of instruments."""
 
-    edges: list[InstrumentEdge]
-    page_info: PageInfo
+    edges: list[InstrumentEdge] = strawberry.field(description="The instruments of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether and where there is more.")
 
 
 def page_info(
@@ -156,6 +158,18 @@ def page_info(
         start_cursor=edges[0].cursor if edges else None,
         end_cursor=edges[-1].cursor if edges else None,
     )
+
+
+def trades_asked(
+    start: datetime | None,
+    end: datetime | None,
+    first: int | None,
+    after: str | None,
+    max_points: int,
+) -> TradePage:
+    """Read the arguments of a trade list; `after` is a cursor as clients have it."""
+    key = ids.decode_cursor(ids.TRADE, after)
+    return trade_page(start, end, _PAGE if first is None else first, key, max_points)
 
 
 def _window(info: Info, start: datetime | None, end: datetime | None, last: int | None) -> Window:

@@ -19,10 +19,14 @@ strawberry.enum(Session, description="The part of the exchange's day in which a 
 class PageInfo:
     """Relay's page information; lists here go forward only."""
 
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: Cursor | None
-    end_cursor: Cursor | None
+    has_next_page: bool = strawberry.field(description="There is more behind this page.")
+    has_previous_page: bool = strawberry.field(description="The page began behind a cursor.")
+    start_cursor: Cursor | None = strawberry.field(
+        description="The first one's cursor; null on an empty page."
+    )
+    end_cursor: Cursor | None = strawberry.field(
+        description="The last one's cursor: the next page's `after`."
+    )
 
 
 @strawberry.type(description="A venue and its trading calendar.")
@@ -43,11 +47,11 @@ class Candle:
     time: datetime = strawberry.field(
         description="The bucket's start; for a day or longer, its first date at 00:00 UTC."
     )
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
+    open: Decimal = strawberry.field(description="The first price.")
+    high: Decimal = strawberry.field(description="The highest price.")
+    low: Decimal = strawberry.field(description="The lowest price.")
+    close: Decimal = strawberry.field(description="The last price.")
+    volume: Decimal = strawberry.field(description="The sum of sizes.")
     vwap: Decimal | None = strawberry.field(
         description="Volume-weighted average price; null where a bar source does not give it."
     )
@@ -64,43 +68,43 @@ class Candle:
 class CandleSeries:
     """Columns of app.query.series.Series."""
 
-    time: list[EpochMillis]
-    open: list[float]
-    high: list[float]
-    low: list[float]
-    close: list[float]
-    volume: list[float]
+    time: list[EpochMillis] = strawberry.field(description="Bucket starts.")
+    open: list[float] = strawberry.field(description="First prices.")
+    high: list[float] = strawberry.field(description="Highest prices.")
+    low: list[float] = strawberry.field(description="Lowest prices.")
+    close: list[float] = strawberry.field(description="Last prices.")
+    volume: list[float] = strawberry.field(description="Sums of sizes.")
 
 
 @strawberry.type(description="One trade as the venue reported it.")
 class Trade:
     """Filled straight from app.market.candle.Trade."""
 
-    time: datetime
-    price: Decimal
-    size: Decimal
-    session: Session
-    trading_date: date
+    time: datetime = strawberry.field(description="The venue's time, to the microsecond.")
+    price: Decimal = strawberry.field(description="The price of one unit.")
+    size: Decimal = strawberry.field(description="How many units.")
+    session: Session = strawberry.field(description="The part of the exchange's day.")
+    trading_date: date = strawberry.field(description="The exchange's day that it counts to.")
     trade_id: str = strawberry.field(
         resolver=lambda root: str(root.trade_id),
         description="The venue's id, or the place among the trades of that instant.",
     )
 
 
-@strawberry.type
+@strawberry.type(description="A trade and its place in the list.")
 class TradeEdge:
-    """A trade and its place in the list."""
+    """Relay edge of trades."""
 
-    cursor: Cursor
-    node: Trade
+    cursor: Cursor = strawberry.field(description="Give it as `after` to go on behind this one.")
+    node: Trade = strawberry.field(description="The trade.")
 
 
 @strawberry.type(description="A page of trades, oldest first.")
 class TradeConnection:
     """Relay connection of trades."""
 
-    edges: list[TradeEdge]
-    page_info: PageInfo
+    edges: list[TradeEdge] = strawberry.field(description="The trades of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether and where there is more.")
 
 
 @strawberry.type(description="The newest price known: the last trade, or the last bar's close.")
@@ -108,6 +112,6 @@ class LatestPrice:
     """Filled straight from app.market.candle.LatestPrice."""
 
     time: datetime = strawberry.field(description="The trade's time, or the bar's start.")
-    price: Decimal
+    price: Decimal = strawberry.field(description="The trade's price, or the bar's close.")
     size: Decimal = strawberry.field(description="The trade's size, or the bar's volume.")
-    trading_date: date
+    trading_date: date = strawberry.field(description="The exchange's day that it counts to.")

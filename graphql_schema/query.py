@@ -1,8 +1,10 @@
 """The root of every query."""
 
+import re
+
 import strawberry
 
-from app.errors import BadInput, RangeTooLarge
+from app.errors import BadCursor, BadInput, RangeTooLarge
 from app.market.instrument import AssetClass
 from app.query.server import server_state
 from app.storage import instruments as storage
@@ -19,11 +21,13 @@ from graphql_schema.scalars import Cursor
 from graphql_schema.server_info import ServerInfo
 
 _PAGE, _MAX_FOUND = 50, 1000
+_KEY = re.compile(r"[1-9][0-9]{0,8}")
+_PLACE = re.compile(r"([0-2]):([^\0]+)")
 
 
-@strawberry.type
+@strawberry.type(description="Everything that can be asked.")
 class Query:
-    """Everything that can be asked."""
+    """The fields at the root."""
 
     @strawberry.field(description="The instrument with this symbol, or that last had it.")
     async def instrument(self, info: Info, symbol: str) -> Instrument | None:
@@ -56,14 +60,15 @@ class Query:
             raise BadInput(f"`first` is {count}: it must be from 0 to {_MAX_FOUND}")
         if count > _MAX_FOUND:
             raise RangeTooLarge(f"`first` is {count}: at most {_MAX_FOUND} are given at once")
-        key = ids.decode_cursor("Found", after)
-        rank, _, symbol = (key or "0").partition(":")
+        for name, value in (("text", text), ("exchange", exchange)):
+            if value is not None and "\0" in value:
+                raise BadInput(f"`{name}` holds a NUL character")
         found = await storage.search(
             info.context.reader,
             text=text,
             asset_class=asset_class,
             exchange=exchange,
-            after=None if key is None else (int(rank), symbol),
+            after=_place(after),
             limit=count + 1,
         )
         edges = [
@@ -81,7 +86,7 @@ class Query:
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
         """Load any object by its id."""
         key = ids.decode("Instrument", id)
-        if key is None or not key.isdecimal() or len(key) > 9:
+        if key is None or not _KEY.fullmatch(key):
             return None
         found = await info.context.loaders.instrument_by_id.load(int(key))
         return None if found is None else Instrument.of(found)
@@ -91,3 +96,14 @@ class Query:
         """Ask the database."""
         state = await server_state(info.context.reader)
         return ServerInfo.of(state, embedded=info.context.embedded)
+
+
+def _place(cursor: str | None) -> tuple[int, str] | None:
+    """Give the rank and symbol of a search's cursor."""
+    key = ids.decode_cursor("Found", cursor)
+    if key is None:
+        return None
+    match = _PLACE.fullmatch(key)
+    if match is None:
+        raise BadCursor(f"{cursor!r} is no cursor of this field")
+    return int(match[1]), match[2]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NewType
@@ -16,6 +17,7 @@ EpochMillis = NewType("EpochMillis", int)
 Revision = NewType("Revision", int)
 Cursor = NewType("Cursor", str)
 
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -23,24 +25,24 @@ def parse_datetime(text: object) -> datetime:
     """Read an ISO 8601 time with a zone, or a date, which means 00:00 UTC.
 
     Raises:
-        BadInput: it is neither.
+        BadInput: it is neither, or before 1900 or after the year 2200 has begun.
     """
+    moment = None
     if isinstance(text, str):
-        try:
+        with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is not None and moment.tzinfo is not None:
-            try:
-                return moment.astimezone(UTC)
-            except OverflowError:
-                moment = None
-        if moment is not None and _DATE.fullmatch(text):
-            return moment.replace(tzinfo=UTC)
-    raise BadInput(
-        f"{text!r} is no time: write ISO 8601 with a zone, such as 2024-01-31T09:30:00Z,"
-        " or a date, which means 00:00 UTC"
-    )
+            if moment.tzinfo is None and _DATE.fullmatch(text):
+                moment = moment.replace(tzinfo=UTC)
+            moment = None if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment is None:
+        raise BadInput(
+            f"{text!r} is no time: write ISO 8601 with a zone, such as 2024-01-31T09:30:00Z,"
+            " or a date, which means 00:00 UTC"
+        )
+    # What imports accept, with room for buckets before and behind it.
+    if not _FIRST <= moment <= _LAST:
+        raise BadInput(f"{text!r} is out of range: times are from {_FIRST:%Y} to {_LAST:%Y}")
+    return moment
 
 
 def parse_interval(text: object) -> Interval:
@@ -76,7 +78,7 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description="A moment, ISO 8601 with its zone; answers are in UTC."
-        " A date alone means 00:00 UTC.",
+        " A date alone means 00:00 UTC. The years are 1900 to 2199.",
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
         serialize=datetime.isoformat,
         parse_value=parse_datetime,

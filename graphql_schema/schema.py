@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import ASTValidationRule, GraphQLError
 from strawberry.extensions import (
     AddValidationRules,
     DisableIntrospection,
     MaxTokensLimiter,
-    ParserCache,
     SchemaExtension,
     ValidationCache,
 )
@@ -18,6 +17,7 @@ from strawberry.types import ExecutionContext
 
 from graphql_schema.context import FreshLoaders
 from graphql_schema.depth import depth_rule
+from graphql_schema.document import DocumentCache, NamedOperation
 from graphql_schema.errors import CodedErrors
 from graphql_schema.query import Query
 from graphql_schema.scalars import SCALARS
@@ -38,13 +38,16 @@ def build_schema(
     *, max_tokens: int = 10_000, max_depth: int = 20, introspection: bool = True
 ) -> Schema:
     """Build the schema with its limits."""
+    # Made once: the validation cache knows rules by identity.
+    rules: list[type[ASTValidationRule]] = [depth_rule(max_depth)]
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         CodedErrors,
         FreshLoaders,
         lambda: MaxTokensLimiter(max_token_count=max_tokens),
-        lambda: AddValidationRules([depth_rule(max_depth)]),
-        lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
+        lambda: AddValidationRules(rules),
+        lambda: DocumentCache(maxsize=_CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
+        NamedOperation,
     ]
     if not introspection:
         extensions.append(DisableIntrospection)

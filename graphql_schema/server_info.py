@@ -19,9 +19,11 @@ strawberry.enum(Edition, description="The TimescaleDB licence in force.")
 class DatabaseInfo:
     """Versions and edition."""
 
-    postgres: str
-    timescale: str
-    edition: Edition
+    postgres: str = strawberry.field(description="PostgreSQL's version.")
+    timescale: str = strawberry.field(description="TimescaleDB's version.")
+    edition: Edition = strawberry.field(
+        description="The licence in force: it decides how roll-ups are kept."
+    )
     embedded: bool = strawberry.field(description="The database that Tickgraph brings along.")
 
 
@@ -29,21 +31,21 @@ class DatabaseInfo:
 class RollupInfo:
     """One entry of the catalogue."""
 
-    name: str
-    source: CandleSource
-    interval: Interval
+    name: str = strawberry.field(description="The view's name in the database.")
+    source: CandleSource = strawberry.field(description="What it is made of.")
+    interval: Interval = strawberry.field(description="The length of its candles.")
     continuous: bool = strawberry.field(
         description="A continuous aggregate; otherwise a plain view, with the same answers, slower."
     )
 
 
-@strawberry.type
+@strawberry.type(description="What answers here.")
 class ServerInfo:
     """The server's state."""
 
-    version: str
-    database: DatabaseInfo
-    rollups: list[RollupInfo]
+    version: str = strawberry.field(description="Tickgraph's version.")
+    database: DatabaseInfo = strawberry.field(description="The database under the server.")
+    rollups: list[RollupInfo] = strawberry.field(description="The views of ready candles.")
     refreshed_at: datetime = strawberry.field(
         description="When the roll-ups last followed the commit log."
     )

@@ -5,10 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.embedded.supervisor import embedded_database
-from app.errors import DatabaseUnavailable
 from app.settings import Settings
-from app.storage.database import Connection, connect, refuse_unusable, server_facts
-from app.storage.migrate import SchemaState, migrate, schema_state
+from app.storage.database import (
+    Connection,
+    DatabaseUnusable,
+    connect,
+    refuse_unusable,
+    server_facts,
+)
+from app.storage.migrate import SchemaState, migrate, rebuild_rollups, schema_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +38,23 @@ class OpenDatabase:
         """Run the migrations that are missing.
 
         Raises:
-            DatabaseUnavailable: the server cannot carry the schema.
+            DatabaseUnusable: the server cannot carry the schema.
         """
         with self.connection() as connection:
             refuse_unusable(server_facts(connection))
+        refuse_unknown(schema_state(self.url))
         return migrate(self.url)
+
+    def rebuild_rollups(self) -> SchemaState:
+        """Make the roll-ups anew, after the migrations that are missing."""
+        self.bring_up_to_date()
+        return rebuild_rollups(self.url)
 
     def require_schema(self) -> None:
         """See to the schema: an embedded database is migrated, a server must have been.
 
         Raises:
-            DatabaseUnavailable: the server's schema is not this version's.
+            DatabaseUnusable: the server's schema is not this version's.
         """
         if self.embedded:
             self.bring_up_to_date()
@@ -51,11 +62,27 @@ class OpenDatabase:
         with self.connection() as connection:
             refuse_unusable(server_facts(connection))
         state = schema_state(self.url)
+        refuse_unknown(state)
         if not state.up_to_date:
-            raise DatabaseUnavailable(
+            raise DatabaseUnusable(
                 f"the database's schema is at {state.current or 'nothing'}, this version needs"
-                f" {state.head}: run `tickgraph migrate`"
+                f" {state.head}",
+                advice="run `tickgraph migrate`",
             )
+
+
+def refuse_unknown(state: SchemaState) -> None:
+    """Leave alone what another version made.
+
+    Raises:
+        DatabaseUnusable: the schema is not of this version or one before it.
+    """
+    if not state.known:
+        raise DatabaseUnusable(
+            f"the database's schema is at {state.current}, which this version does not know"
+            f" (its newest is {state.head})",
+            advice="upgrade Tickgraph",
+        )
 
 
 @contextmanager

@@ -9,13 +9,16 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from app.commands.simulation import SIMULATED, simulate
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, ImportRefused
 from app.ingestion.file_import import FileOptions, import_bars, import_trades
-from app.ingestion.instrument_import import Defaults, import_instruments
+from app.ingestion.instrument_import import import_instruments
 from app.ingestion.rejects import Rejects
+from app.market.calendar import ALWAYS_OPEN, exchange_of
+from app.market.instrument import AssetClass
 from app.market.interval import Interval
 from app.rollups.refresh import refresh
 from app.storage.database import Connection, one_row
+from app.storage.instrument_writes import NewInstruments
 
 # The shares in the public-domain sample package: daily bars of 2000 to 2013, unadjusted.
 _SHARES = {
@@ -27,8 +30,15 @@ _SHARES = {
 }
 _HISTORY = timedelta(days=3)
 
-# foreign: instruments that the demo did not make.
-FOREIGN = "SELECT count(*) FROM instrument WHERE NOT simulated AND NOT symbol = ANY (%s)"
+_MADE_BY_DEMO = "demo-instruments.parquet"
+
+# foreign: instruments that the demo did not make; a share of the same symbol may be somebody's own.
+FOREIGN = """
+SELECT count(*)
+FROM instrument
+WHERE NOT simulated
+  AND (NOT symbol = ANY (%s) OR NOT EXISTS (SELECT FROM batch WHERE source = %s))
+"""
 # newest: the last trade of a simulated instrument, and its price.
 NEWEST = """
 SELECT l.last_time, l.price
@@ -50,7 +60,7 @@ def load_demo(connection: Connection, on_progress: Callable[[str], None]) -> Non
     Raises:
         DatabaseUnavailable: the database holds somebody's own instruments.
     """
-    if one_row(connection, FOREIGN, (list(_SHARES),))[0]:
+    if one_row(connection, FOREIGN, (list(_SHARES), f"file:{_MADE_BY_DEMO}"))[0]:
         raise DatabaseUnavailable(
             "the database holds instruments of your own: the demo would mix its data with them"
             " (`tickgraph serve` serves yours; TICKGRAPH_DATA_DIR names another place)"
@@ -67,8 +77,11 @@ def _load_shares(connection: Connection) -> None:
         {"symbol": symbol, "name": name, "exchange": mic, "currency": "USD"}
         for symbol, (name, mic) in _SHARES.items()
     ]
-    _make(connection, rows, Defaults())
-    path = Path(str(files("bokeh_sampledata"))) / "_data" / "stocks.csv.gz"
+    try:
+        path = Path(str(files("bokeh_sampledata"))) / "_data" / "stocks.csv.gz"
+    except ModuleNotFoundError as error:
+        raise ImportRefused("the sample data is missing: pip install 'tickgraph[demo]'") from error
+    _make(connection, rows)
     import_bars(connection, path, Interval.parse("1d"), FileOptions(), Rejects(), _ignore)
 
 
@@ -90,18 +103,24 @@ def _load_simulated(connection: Connection, on_progress: Callable[[str], None]) 
             "currency": "USD",
             "tick_size": str(each.tick),
         }
-        _make(connection, [row], Defaults(simulated=True))
+        _make(connection, [row], simulated=True)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "simulated.parquet"
             frame.write_parquet(path)
             import_trades(connection, path, FileOptions(), Rejects(), _ignore)
 
 
-def _make(connection: Connection, rows: list[dict[str, str]], defaults: Defaults) -> None:
+def _make(connection: Connection, rows: list[dict[str, str]], *, simulated: bool = False) -> None:
+    new = NewInstruments(
+        exchange=exchange_of(ALWAYS_OPEN),
+        asset_class=AssetClass.EQUITY,
+        currency="USD",
+        simulated=simulated,
+    )
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "demo-instruments.parquet"
+        path = Path(folder) / _MADE_BY_DEMO
         pl.DataFrame(rows).write_parquet(path)
-        import_instruments(connection, path, FileOptions(), defaults, Rejects(), _ignore)
+        import_instruments(connection, path, FileOptions(), new, Rejects(), _ignore)
 
 
 def _ignore(count: int) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.commands.database import OpenDatabase
+from app.commands.database import OpenDatabase, refuse_unknown
 from app.errors import TickgraphError
 from app.rollups.catalogue import ROLLUPS
 from app.rollups.refresh import are_continuous
 from app.storage.database import (
     Connection,
+    DatabaseUnusable,
     Edition,
     ServerFacts,
     one_row,
@@ -53,10 +54,14 @@ def examine(database: OpenDatabase) -> Iterator[Finding]:
     try:
         with database.connection() as connection:
             facts = server_facts(connection)
-            yield from _versions(facts, embedded=database.embedded)
+            where = "embedded" if database.embedded else "server"
+            found = f"{where}, PostgreSQL {facts.postgres}"
+            yield Finding(verdict=Verdict.OK, subject="database", found=found)
             refuse_unusable(facts)
+            yield from _extension(facts)
             yield from _server_settings(connection, embedded=database.embedded)
             state = schema_state(database.url)
+            refuse_unknown(state)
             if not state.up_to_date:
                 yield Finding(
                     verdict=Verdict.PROBLEM,
@@ -70,19 +75,23 @@ def examine(database: OpenDatabase) -> Iterator[Finding]:
             )
             yield from _rollups(connection, facts)
     except TickgraphError as error:
-        yield Finding(verdict=Verdict.PROBLEM, subject="database", found=error.message)
+        yield unopened(error)
 
 
-def _versions(facts: ServerFacts, *, embedded: bool) -> Iterator[Finding]:
-    where = "embedded" if embedded else "server"
-    yield Finding(
-        verdict=Verdict.OK, subject="database", found=f"{where}, PostgreSQL {facts.postgres}"
-    )
+def unopened(error: TickgraphError) -> Finding:
+    """Give the finding that ends an examination."""
+    found, advice = error.message, None
+    if isinstance(error, DatabaseUnusable):
+        found, advice = error.found, error.advice
+    return Finding(verdict=Verdict.PROBLEM, subject="database", found=found, advice=advice)
+
+
+def _extension(facts: ServerFacts) -> Iterator[Finding]:
     if facts.timescale is None:
         yield Finding(
             verdict=Verdict.NOTE,
             subject="TimescaleDB",
-            found=f"{facts.timescale_available or 'not'} available, not created in this database",
+            found=f"{facts.timescale_available} available, not created in this database",
             advice="`tickgraph migrate` creates it",
         )
         return

@@ -1,5 +1,6 @@
 """Find the columns that a kind of record needs, by their usual names or by the caller's word."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,28 +58,31 @@ def find_columns(
     `given` (field -> column name) has the last word; fields in `constant` need no column.
 
     Raises:
-        ImportRefused: a required field has no column, or `given` names what does not exist.
+        ImportRefused: a required field has no column or more than one, or `given` names what does
+            not exist.
     """
     for field, column in given.items():
         if field not in fields.all:
             raise ImportRefused(
                 f"--map: {field!r} is no field here; the fields are {_list(fields.all)}"
             )
+        if field in constant:
+            raise ImportRefused(f"--map {field} and --{field} exclude each other")
         if column not in header:
             raise ImportRefused(
                 f"--map: there is no column {column!r}; the columns are {_list(header)}"
             )
-    lowered = [name.strip().lower().replace(" ", "_") for name in header]
+    lowered = [name.lower().replace(" ", "_") for name in header]
     places: dict[str, int] = {}
     for field in fields.all:
         if field in constant:
             continue
         if field in given:
-            places[field] = list(header).index(given[field])
+            places[field] = _only(header, given[field])
             continue
         usual = next((name for name in _USUAL[field] if name in lowered), None)
         if usual is not None:
-            places[field] = lowered.index(usual)
+            places[field] = _only(lowered, usual)
         elif field in fields.required:
             hint = " (or give --symbol)" if field == "symbol" else ""
             raise ImportRefused(
@@ -88,5 +92,11 @@ def find_columns(
     return places
 
 
+def _only(names: Sequence[str], name: str) -> int:
+    if names.count(name) > 1:
+        raise ImportRefused(f"there are {names.count(name)} columns {name!r}: rename all but one")
+    return names.index(name)
+
+
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names) or "none"
+    return textwrap.shorten(", ".join(map(repr, names)), 300, placeholder=" …") or "none"

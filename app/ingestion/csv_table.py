@@ -5,19 +5,23 @@ import gzip
 import hashlib
 import io
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import polars as pl
 
 from app.errors import ImportRefused
 from app.ingestion.table import Chunk
 
 BLOCK_BYTES = 8 << 20
-_MAX_LINE_BYTES = 1 << 20
+# The csv module's own limit for one field; a line is held to it too, whoever reads it.
+MAX_LINE_BYTES = 131_072
 _DELIMITERS = ",;\t|"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class _Hashing(io.RawIOBase):
@@ -39,17 +43,22 @@ class _Hashing(io.RawIOBase):
 
 
 class CsvTable:
-    """One CSV file; its first line is the header and tells the delimiter."""
+    """One CSV file; its first line that is not blank is the header and tells the delimiter.
+
+    Lines are counted as editors do: LF, CR LF and CR end one. Blank lines are no rows. What is not
+    UTF-8 becomes U+FFFD, which no rule accepts.
+    """
 
     def __init__(self, source: BinaryIO, raw: _Hashing) -> None:
         self._source = source
         self._raw = raw
-        first = source.readline(_MAX_LINE_BYTES).decode("utf-8-sig", errors="replace")
-        self._delimiter = max(_DELIMITERS, key=first.count)
-        self.header = next(csv.reader([first], delimiter=self._delimiter), [])
-        self._line = 2
-        if not any(name.strip() for name in self.header):
-            raise ImportRefused("the file is empty")
+        self._line = 1
+        text = self._header_text()
+        try:
+            self._delimiter = max(_DELIMITERS, key=lambda each: len(_first_row(text, each)))
+            self.header = [name.strip() for name in _first_row(text, self._delimiter)]
+        except csv.Error as error:
+            raise ImportRefused(f"the header cannot be read: {error}") from error
 
     @property
     def checksum(self) -> str:
@@ -58,30 +67,49 @@ class CsvTable:
 
     def chunks(self, places: Mapping[str, int]) -> Iterator[Chunk]:
         """Give the rows block by block."""
-        for block in self._blocks():
-            clean = self._clean(block)
-            yield self._ragged(block, places) if clean is None else self._chunk(clean, places)
+        while block := self._block():
+            frame = self._clean(block)
+            yield self._ragged(block, places) if frame is None else self._chunk(frame, places)
 
-    def _blocks(self) -> Iterator[bytes]:
-        rest = b""
-        while block := self._source.read(BLOCK_BYTES):
-            rest += block
-            end = rest.rfind(b"\n") + 1
-            # An odd number of quotes means that the last line break is inside a field.
-            while end and rest.count(b'"', 0, end) % 2:
-                end = rest.rfind(b"\n", 0, end - 1) + 1
-            if end:
-                yield rest[:end]
-                rest = rest[end:]
-            elif len(rest) > BLOCK_BYTES + _MAX_LINE_BYTES and b'"' not in rest:
-                raise ImportRefused(f"line {self._line} is longer than {_MAX_LINE_BYTES} bytes")
-        if rest:
-            yield rest
+    def _header_text(self) -> str:
+        header = b""
+        while not header.strip(b"\r\n\t ,;|\xef\xbb\xbf") or header.count(b'"') % 2:
+            line = self._source.readline(MAX_LINE_BYTES)
+            if not line:
+                break
+            header = header + line if header.count(b'"') % 2 else line
+            self._line += 1
+            if header.startswith(_UTF16):
+                raise ImportRefused("the file is UTF-16: save it as UTF-8")
+            if len(header) >= MAX_LINE_BYTES:
+                raise ImportRefused(f"the header is longer than {MAX_LINE_BYTES} bytes")
+        if not header.strip(b'\r\n\t ,;|"\xef\xbb\xbf'):
+            raise ImportRefused("the file is empty")
+        if b"\r" in header.rstrip(b"\r\n") and b'"' not in header:
+            raise ImportRefused("the file's lines end in CR alone: save it with LF or CR LF")
+        return header.decode("utf-8-sig", errors="replace")
+
+    def _block(self) -> bytes:
+        """Give the next whole lines; none at the end."""
+        block = self._source.read(BLOCK_BYTES)
+        if block and not block.endswith(b"\n"):
+            block += self._source.readline(MAX_LINE_BYTES)
+        ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
+        lengths = np.diff(np.concatenate(([-1], ends, [len(block)])))
+        longest = int(lengths.argmax())
+        if lengths[longest] > MAX_LINE_BYTES:
+            line = self._line + longest
+            raise ImportRefused(f"line {line} is longer than {MAX_LINE_BYTES} bytes")
+        return block
 
     def _clean(self, block: bytes) -> pl.DataFrame | None:
+        width = len(self.header)
         lines = block.count(b"\n") + (not block.endswith(b"\n"))
         delimiters = block.count(self._delimiter.encode())
-        if b'"' in block or delimiters != lines * (len(self.header) - 1):
+        # With one column a blank line is no row, and looks like one.
+        if b'"' in block or width == 1 or delimiters != lines * (width - 1):
+            return None
+        if block.count(b"\r") != block.count(b"\r\n"):
             return None
         try:
             frame = pl.read_csv(
@@ -89,12 +117,12 @@ class CsvTable:
                 has_header=False,
                 separator=self._delimiter,
                 infer_schema=False,
-                new_columns=[str(place) for place in range(len(self.header))],
+                new_columns=[str(place) for place in range(width)],
                 quote_char=None,
             )
         except pl.exceptions.PolarsError:
             return None
-        return frame if frame.shape == (lines, len(self.header)) else None
+        return frame if frame.shape == (lines, width) else None
 
     def _chunk(self, frame: pl.DataFrame, places: Mapping[str, int]) -> Chunk:
         named = frame.select(
@@ -105,23 +133,13 @@ class CsvTable:
         return Chunk(rows=named)
 
     def _ragged(self, block: bytes, places: Mapping[str, int]) -> Chunk:
-        text = io.StringIO(block.decode("utf-8", errors="replace"), newline="")
-        reader = csv.reader(text, delimiter=self._delimiter)
         good: list[tuple[int, list[str]]] = []
         malformed: list[tuple[int, str]] = []
-        first, before = self._line, 0
-        try:
-            for row in reader:
-                line, before = first + before, reader.line_num
-                if not row:
-                    continue
-                if len(row) == len(self.header):
-                    good.append((line, row))
-                else:
-                    malformed.append((line, self._delimiter.join(row)))
-        except csv.Error as error:
-            raise ImportRefused(f"line {first + reader.line_num}: {error}") from error
-        self._line = first + before
+        for line, row in self._rows(block):
+            if len(row) == len(self.header):
+                good.append((line, row))
+            elif row:
+                malformed.append((line, self._delimiter.join(row)))
         columns = {
             field: pl.Series([row[place] or None for _, row in good], dtype=pl.String)
             for field, place in places.items()
@@ -133,6 +151,25 @@ class CsvTable:
             rows=rows.with_columns(_stripped(pl.col(field)) for field in places),
             malformed=malformed,
         )
+
+    def _rows(self, block: bytes) -> Iterator[tuple[int, list[str]]]:
+        """Give a block's rows with their first lines; an open quote draws lines from beyond it."""
+        lines = deque(_lines(block))
+
+        def feed() -> Iterator[str]:
+            while lines or (more := self._source.readline(MAX_LINE_BYTES)):
+                if not lines:
+                    lines.extend(_lines(more))
+                yield lines.popleft()
+
+        first, reader = self._line, csv.reader(feed(), delimiter=self._delimiter)
+        while lines:
+            line = first + reader.line_num
+            try:
+                yield line, next(reader)
+            except csv.Error as error:
+                raise ImportRefused(f"line {line}: {error}: is a quote left open?") from error
+        self._line = first + reader.line_num
 
 
 @contextmanager
@@ -146,11 +183,19 @@ def open_csv(path: Path, on_read: Callable[[int], None]) -> Iterator[CsvTable]:
         with path.open("rb") as file:
             raw = _Hashing(file, on_read)
             buffered = io.BufferedReader(raw, BLOCK_BYTES)
-            zipped = path.suffix == ".gz"
+            zipped = path.suffix.lower() == ".gz"
             with gzip.open(buffered) if zipped else buffered as source:
                 yield CsvTable(source, raw)  # type: ignore[arg-type]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ImportRefused(f"the compressed file is broken: {error}") from error
+
+
+def _lines(text: bytes) -> io.StringIO:
+    return io.StringIO(text.decode("utf-8", errors="replace"), newline="")
+
+
+def _first_row(text: str, delimiter: str) -> list[str]:
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
 
 
 def _stripped(column: pl.Expr) -> pl.Expr:

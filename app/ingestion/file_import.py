@@ -14,16 +14,18 @@ from app.ingestion.csv_table import open_csv
 from app.ingestion.parquet_table import open_parquet
 from app.ingestion.records import Prepared, prepare_bars, prepare_trades
 from app.ingestion.rejects import Rejects
-from app.ingestion.symbols import NewInstruments, Symbols
+from app.ingestion.symbols import Symbols
 from app.ingestion.table import Chunk, Table
 from app.market.interval import Interval, Unit
 from app.storage import bars, trades
 from app.storage.batches import BatchKind, Counts, next_batch_id, record_batch
 from app.storage.database import Connection
+from app.storage.instrument_writes import NewInstruments
 from app.storage.staging import Staging, Stored
 from app.validation.reasons import Reason
 
 OnRead = Callable[[int], None]
+NO_GOOD_ROW = "the file has no good row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,9 @@ def import_trades(
     def prepare(rows: pl.DataFrame, symbols: Symbols) -> Prepared:
         return prepare_trades(rows, symbols, options.timezone)
 
-    def store(places: Mapping[str, int], received_at: datetime) -> tuple[int, Stored]:
-        source = trades.prepare(connection, has_ids="trade_id" in places)
-        batch_id = next_batch_id(connection)
+    def store(received_at: datetime, staged: _Staged) -> tuple[int, Stored]:
+        source = trades.prepare(connection, has_ids="trade_id" in staged.places)
+        batch_id = next_batch_id(connection, staged.instrument_ids)
         return batch_id, trades.insert(
             connection,
             source,
@@ -84,8 +86,8 @@ def import_bars(
     def prepare(rows: pl.DataFrame, symbols: Symbols) -> Prepared:
         return prepare_bars(rows, symbols, options.timezone, interval)
 
-    def store(places: Mapping[str, int], received_at: datetime) -> tuple[int, Stored]:
-        batch_id = next_batch_id(connection)
+    def store(received_at: datetime, staged: _Staged) -> tuple[int, Stored]:
+        batch_id = next_batch_id(connection, staged.instrument_ids)
         return batch_id, bars.insert(
             connection,
             interval_minutes=minutes,
@@ -118,6 +120,12 @@ class _Job:
     staging: Staging
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Staged:
+    places: Mapping[str, int]
+    instrument_ids: list[int]
+
+
 def _run(
     job: _Job,
     connection: Connection,
@@ -126,7 +134,7 @@ def _run(
     rejects: Rejects,
     on_read: OnRead,
     prepare: Callable[[pl.DataFrame, Symbols], Prepared],
-    store: Callable[[Mapping[str, int], datetime], tuple[int, Stored]],
+    store: Callable[[datetime, _Staged], tuple[int, Stored]],
 ) -> Counts:
     received_at = datetime.now(UTC)
     constant = frozenset() if options.symbol is None else frozenset({"symbol"})
@@ -134,7 +142,7 @@ def _run(
         places = find_columns(table.header, job.fields, given=options.columns, constant=constant)
         job.staging.create(connection)
         symbols = Symbols(connection, options.create)
-        staged = 0
+        touching: set[int] = set()
         for chunk in table.chunks(places):
             prepared = prepare(_rows(chunk, options.symbol), symbols)
             for line, record in chunk.malformed:
@@ -142,14 +150,16 @@ def _run(
             rejects.add_frame(prepared.refused)
             if prepared.staged.height:
                 job.staging.copy(connection, _csv(prepared.staged))
-                staged += prepared.staged.height
-        if not staged:
-            raise ImportRefused(rejects.summary("the file has no good row"))
-        batch_id, stored = store(places, received_at)
+                touching.update(prepared.staged["instrument_id"].unique())
+        if not touching:
+            raise ImportRefused(rejects.summary(NO_GOOD_ROW))
+        staged = _Staged(places=places, instrument_ids=sorted(touching))
+        batch_id, stored = store(received_at, staged)
         for line, record in stored.conflicts:
             rejects.add(line, Reason.CONTRADICTS_STORED, record)
         if not stored.stored + stored.duplicate:
-            raise ImportRefused(rejects.summary("the file has no good row"))
+            raise ImportRefused(rejects.summary(NO_GOOD_ROW))
+        rejects.flush()
         counts = Counts(stored=stored.stored, duplicate=stored.duplicate, rejected=rejects.count)
         record_batch(
             connection,

@@ -2,35 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import fields, replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from app.errors import BadInput, ImportRefused
 from app.ingestion.columns import INSTRUMENT_FIELDS, find_columns
-from app.ingestion.file_import import FileOptions, OnRead, open_table
+from app.ingestion.file_import import NO_GOOD_ROW, FileOptions, OnRead, open_table
 from app.ingestion.rejects import Rejects
-from app.market.calendar import ALWAYS_OPEN, exchange_of
+from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass, Exchange
 from app.storage.batches import BatchKind, Counts, next_batch_id, record_batch
 from app.storage.database import Connection
-from app.storage.instrument_writes import InstrumentRecord, Written, upsert
+from app.storage.instrument_writes import (
+    InstrumentRecord,
+    NewInstruments,
+    Written,
+    lock_instruments,
+    upsert,
+)
+from app.validation import rules
 from app.validation.reasons import Reason
-
-_SYMBOL = re.compile(r"\S(?:.{0,62}\S)?")
-_CURRENCY = re.compile(r"[A-Z0-9]{3,10}")
-_TICK = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,18})?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defaults:
-    """What holds where the file does not say."""
-
-    exchange: str = ALWAYS_OPEN
-    asset_class: str = AssetClass.EQUITY
-    currency: str = "USD"
-    simulated: bool = False
 
 
 class Refused(Exception):
@@ -45,11 +38,14 @@ def import_instruments(
     connection: Connection,
     path: Path,
     options: FileOptions,
-    defaults: Defaults,
+    new: NewInstruments,
     rejects: Rejects,
     on_read: OnRead,
 ) -> Counts:
     """Store the instruments of a file as one batch; unchanged ones count as duplicates.
+
+    What the file does not say is kept for known instruments, and is as in `new` for new ones. Of
+    lines with the same symbol the last has the last word; those before it count as duplicates.
 
     Raises:
         ImportRefused: the file cannot be read, lacks a column or has no good row; nothing is
@@ -57,30 +53,33 @@ def import_instruments(
     """
     received_at = datetime.now(UTC)
     exchanges: dict[str, Exchange] = {}
-    stored = duplicate = 0
+    records: dict[str, InstrumentRecord] = {}
+    good = 0
     with open_table(path, on_read) as table, connection.transaction():
         places = find_columns(
             table.header, INSTRUMENT_FIELDS, given=options.columns, constant=frozenset()
         )
-        batch_id = next_batch_id(connection)
         for chunk in table.chunks(places):
             for line, text in chunk.malformed:
                 rejects.add(line, Reason.MALFORMED_ROW, text)
             for row in chunk.rows.iter_rows(named=True):
                 line = row.pop("line")
                 try:
-                    record = read_instrument(row, defaults, exchanges)
+                    record = read_instrument(row, exchanges)
                 except Refused as refused:
                     shown = ",".join(value or "" for value in row.values())
                     rejects.add(line, refused.reason, shown)
                     continue
-                if upsert(connection, record) is Written.STORED:
-                    stored += 1
-                else:
-                    duplicate += 1
-        if not stored + duplicate:
-            raise ImportRefused(rejects.summary("the file has no good row"))
-        counts = Counts(stored=stored, duplicate=duplicate, rejected=rejects.count)
+                records[record.symbol] = _merged(records.get(record.symbol), record)
+                good += 1
+        if not records:
+            raise ImportRefused(rejects.summary(NO_GOOD_ROW))
+        lock_instruments(connection)
+        batch_id = next_batch_id(connection, None)
+        written = [upsert(connection, record, new) for record in records.values()]
+        stored = written.count(Written.STORED)
+        counts = Counts(stored=stored, duplicate=good - stored, rejected=rejects.count)
+        rejects.flush()
         record_batch(
             connection,
             batch_id=batch_id,
@@ -94,47 +93,62 @@ def import_instruments(
 
 
 def read_instrument(
-    row: Mapping[str, str | None], defaults: Defaults, exchanges: dict[str, Exchange]
+    row: Mapping[str, str | None], exchanges: dict[str, Exchange]
 ) -> InstrumentRecord:
     """Make an instrument of one row's texts; `exchanges` keeps what was looked up.
 
     Raises:
         Refused: a field cannot be used.
     """
-    symbol = row.get("symbol") or ""
-    if not _SYMBOL.fullmatch(symbol):
+    symbol, name = row.get("symbol") or "", row.get("name")
+    if not re.fullmatch(rules.SYMBOL, symbol):
         raise Refused(Reason.BAD_SYMBOL)
-    mic = row.get("exchange") or defaults.exchange
+    if name is not None and not re.fullmatch(rules.NAME, name):
+        raise Refused(Reason.BAD_NAME)
+    currency = row.get("currency")
+    if currency is not None and not re.fullmatch(rules.CURRENCY, currency):
+        raise Refused(Reason.BAD_CURRENCY)
+    return InstrumentRecord(
+        symbol=symbol,
+        name=name,
+        exchange=_exchange(row.get("exchange"), exchanges),
+        asset_class=_asset_class(row.get("asset_class")),
+        currency=currency,
+        tick_size=_tick_size(row.get("tick_size")),
+    )
+
+
+def _merged(earlier: InstrumentRecord | None, record: InstrumentRecord) -> InstrumentRecord:
+    if earlier is None:
+        return record
+    said = {each.name: getattr(record, each.name) for each in fields(record)}
+    return replace(earlier, **{name: value for name, value in said.items() if value is not None})
+
+
+def _exchange(mic: str | None, exchanges: dict[str, Exchange]) -> Exchange | None:
+    if mic is None:
+        return None
     if mic not in exchanges:
         try:
             exchanges[mic] = exchange_of(mic)
         except BadInput as error:
             raise Refused(Reason.UNKNOWN_EXCHANGE) from error
+    return exchanges[mic]
+
+
+def _asset_class(text: str | None) -> AssetClass | None:
+    if text is None:
+        return None
     try:
-        asset_class = AssetClass((row.get("asset_class") or defaults.asset_class).upper())
+        return AssetClass(text.upper())
     except ValueError as error:
         raise Refused(Reason.UNKNOWN_ASSET_CLASS) from error
-    currency = row.get("currency") or defaults.currency
-    if not _CURRENCY.fullmatch(currency):
-        raise Refused(Reason.BAD_CURRENCY)
-    return InstrumentRecord(
-        symbol=symbol,
-        name=row.get("name"),
-        exchange=exchanges[mic],
-        asset_class=asset_class,
-        currency=currency,
-        tick_size=_tick_size(row.get("tick_size")),
-        simulated=defaults.simulated,
-    )
 
 
 def _tick_size(text: str | None) -> Decimal | None:
     if text is None:
         return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal(0)
-    if not _TICK.fullmatch(format(value, "f")) or value <= 0:
+    value = rules.exact(text)
+    if value is None or value <= 0:
         raise Refused(Reason.BAD_NUMBER)
     return value

@@ -12,6 +12,9 @@ from app.ingestion.table import Chunk
 
 SLICE_ROWS = 200_000
 _HASH_BYTES = 1 << 20
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+# Days since 1970 from the year 1000 to the end of 9999; polars panics on writing times far outside.
+_FIRST_DAY, _LAST_DAY = -354_285, 2_932_896
 
 
 class ParquetTable:
@@ -22,15 +25,14 @@ class ParquetTable:
         self._on_read = on_read
         self._scan = pl.scan_parquet(path, glob=False)
         self._schema = self._scan.collect_schema()
-        self.header = list(self._schema.names())
+        self.header = [name.strip() for name in self._schema.names()]
         self.checksum: str | None = None
 
     def chunks(self, places: Mapping[str, int]) -> Iterator[Chunk]:
         """Give the rows slice by slice; floats as their shortest decimal text."""
         self.checksum = self._hash()
-        texts = [
-            _text(self.header[place], self._schema).alias(field) for field, place in places.items()
-        ]
+        names = self._schema.names()
+        texts = [_text(names[place], self._schema).alias(field) for field, place in places.items()]
         start = 0
         while True:
             rows = self._scan.slice(start, SLICE_ROWS).select(texts).collect()
@@ -58,22 +60,30 @@ def open_parquet(path: Path, on_read: Callable[[int], None]) -> Iterator[Parquet
     """
     try:
         yield ParquetTable(path, on_read)
-    except pl.exceptions.PolarsError as error:
-        raise ImportRefused(
-            f"the Parquet file cannot be read: {str(error).splitlines()[0]}"
-        ) from error
+    # Broken bytes can also make polars panic: seen with flipped bits in a page header.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        words = str(error).splitlines() or ["it is broken"]
+        raise ImportRefused(f"the Parquet file cannot be read: {words[0]}") from error
 
 
 def _text(name: str, schema: pl.Schema) -> pl.Expr:
     column, kind = pl.col(name), schema[name]
     if isinstance(kind, pl.Datetime):
+        column = pl.when(_in_years(column, _PER_DAY[kind.time_unit])).then(column)
         if kind.time_zone is None:
             return column.dt.cast_time_unit("us").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
         utc = column.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
         return utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
     if kind == pl.Date:
-        return column.dt.strftime("%Y-%m-%d")
+        return pl.when(_in_years(column, 1)).then(column).dt.strftime("%Y-%m-%d")
     if kind == pl.String:
         stripped = column.str.strip_chars()
         return pl.when(stripped != "").then(stripped)
     return column.cast(pl.String, strict=False)
+
+
+def _in_years(column: pl.Expr, per_day: int) -> pl.Expr:
+    # In nanoseconds an int64 ends in 2262, before the last of these days.
+    last = min(_LAST_DAY * per_day, (1 << 63) - 1)
+    first = max(_FIRST_DAY * per_day, -(1 << 63))
+    return column.to_physical().cast(pl.Int64).is_between(first, last)

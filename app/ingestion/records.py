@@ -14,7 +14,6 @@ from app.validation import rules
 from app.validation.reasons import Reason
 
 _PRICES = ("open", "high", "low", "close")
-_SYMBOL = r"^\S(?:.{0,62}\S)?$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Prepared:
 def prepare_trades(rows: pl.DataFrame, symbols: Symbols, timezone: str) -> Prepared:
     """Check trades given as text columns symbol, time, price, size and perhaps trade_id."""
     has_ids = "trade_id" in rows.columns
-    texts = rows.columns[1:]
+    given = rows
     rows = rules.with_numbers(
         rows.with_columns(parse_times(rows["time"], timezone).alias("event_time")),
         ("price", "size"),
@@ -41,7 +40,7 @@ def prepare_trades(rows: pl.DataFrame, symbols: Symbols, timezone: str) -> Prepa
     if has_ids:
         first.append((Reason.BAD_TRADE_ID, rules.bad_trade_id("trade_id")))
     second = [(Reason.PRICE_NOT_POSITIVE, rules.not_positive("price"))]
-    good, refused = _judge(rows, texts, symbols, first, second)
+    good, refused = _judge(rows, given, symbols, first, second)
     good = symbols.place(good)
     if not has_ids:
         good = good.with_columns(pl.lit(None, dtype=pl.String).alias("trade_id"))
@@ -55,26 +54,31 @@ def prepare_bars(
 
     Daily bars are stamped with their trading date; others must begin where buckets do.
     """
-    texts = rows.columns[1:]
+    given = rows
     optional = [name for name in ("vwap", "trades") if name in rows.columns]
     daily = interval.unit is Unit.DAY
-    symbols.resolve(rows.with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("event_time")))
     if daily:
-        dates = parse_dates(rows["time"], [timezone, "UTC", *symbols.zones()])
+        dates = _dates(rows, symbols, timezone)
         event_time = dates.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        # A time that is no start of a day is worth another word than one that cannot be read.
+        moment = event_time.fill_null(
+            parse_times(rows["time"].set(dates.is_not_null(), None), timezone)
+        )
+        misaligned = pl.col("event_time").is_null()
     else:
-        event_time = parse_times(rows["time"], timezone)
+        moment = event_time = parse_times(rows["time"], timezone)
+        misaligned = rules.misaligned("event_time", interval)
     rows = rules.with_numbers(
-        rows.with_columns(event_time.alias("event_time")), (*_PRICES, "volume", *optional)
+        rows.with_columns(event_time.alias("event_time"), moment.alias("moment")),
+        (*_PRICES, "volume", *optional),
     )
     first = [
-        (Reason.BAD_TIME, pl.col("event_time").is_null()),
+        (Reason.BAD_TIME, pl.col("moment").is_null()),
+        (Reason.MISALIGNED_TIME, misaligned),
         (Reason.BAD_NUMBER, rules.not_number(*_PRICES, "volume")),
         (Reason.NEGATIVE_SIZE, rules.negative("volume")),
         (Reason.OHLC_INCONSISTENT, rules.inconsistent_bar()),
     ]
-    if not daily:
-        first.insert(1, (Reason.MISALIGNED_TIME, rules.misaligned("event_time", interval)))
     if optional:
         first.append((Reason.BAD_NUMBER, rules.not_number_if_given(*optional)))
     if "trades" in optional:
@@ -82,7 +86,7 @@ def prepare_bars(
         first.append((Reason.NEGATIVE_SIZE, rules.negative("trades")))
         first.append((Reason.BAD_NUMBER, count.is_not_null() & rules.bad_trade_id("trades")))
     good, refused = _judge(
-        rows, texts, symbols, first, [(Reason.PRICE_NOT_POSITIVE, rules.not_positive(*_PRICES))]
+        rows, given, symbols, first, [(Reason.PRICE_NOT_POSITIVE, rules.not_positive(*_PRICES))]
     )
     if daily:
         good = good.with_columns(
@@ -101,25 +105,43 @@ def prepare_bars(
 
 def _judge(
     rows: pl.DataFrame,
-    texts: Sequence[str],
+    given: pl.DataFrame,
     symbols: Symbols,
     first: list[tuple[Reason, pl.Expr]],
     second: list[tuple[Reason, pl.Expr]],
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split rows; instruments are looked up (or made) only for rows that pass the first rules."""
-    bad_symbol = ~pl.col("symbol").str.contains(_SYMBOL).fill_null(value=False)
+    """Split rows; instruments are looked up only for rows that pass the first rules.
+
+    They are made only for rows that pass all.
+    """
     rows = rows.with_columns(
-        rules.first_reason([(Reason.BAD_SYMBOL, bad_symbol), *first]).alias("reason")
+        rules.first_reason([(Reason.BAD_SYMBOL, rules.bad_symbol()), *first]).alias("reason")
     )
     refused = [rows.filter(pl.col("reason").is_not_null())]
     rows = symbols.resolve(rows.filter(pl.col("reason").is_null()))
-    unknown = (Reason.UNKNOWN_SYMBOL, pl.col("instrument_id").is_null())
+    unknown = (Reason.UNKNOWN_SYMBOL, pl.col("instrument_id").is_null() & ~pl.col("is_new"))
     rows = rows.with_columns(rules.first_reason([unknown, *second]).alias("reason"))
     refused.append(rows.filter(pl.col("reason").is_not_null()))
-    record = pl.concat_str([pl.col(text).fill_null("") for text in texts], separator=",")
-    return rows.filter(pl.col("reason").is_null()), pl.concat(
-        part.select("line", "reason", record.alias("record")) for part in refused
-    ).sort("line")
+    reasons = pl.concat(part.select("line", "reason") for part in refused).sort("line")
+    texts = [pl.col(name).fill_null("") for name in given.columns if name != "line"]
+    records = given.join(reasons, on="line", how="semi").select(
+        "line", pl.concat_str(texts, separator=",").alias("record")
+    )
+    return symbols.make(rows.filter(pl.col("reason").is_null())), reasons.join(
+        records, on="line", how="left", maintain_order="left"
+    )
+
+
+def _dates(rows: pl.DataFrame, symbols: Symbols, timezone: str) -> pl.Series:
+    """Read the dates of daily bars; midnight may also be that of the symbol's own venue."""
+    dates = parse_dates(rows["time"], [timezone, "UTC"])
+    if dates.null_count() == 0:
+        return dates
+    symbol = rows["symbol"].set(rows.select(rules.bad_symbol()).to_series(), None)
+    for zone, named in symbols.zones(symbol).items():
+        local = rows["time"].set(~symbol.is_in(named).fill_null(value=False), None)
+        dates = dates.fill_null(parse_dates(local, [zone]))
+    return dates
 
 
 def _staged(rows: pl.DataFrame, columns: Sequence[tuple[str, str]]) -> pl.DataFrame:

@@ -22,9 +22,9 @@ class Rejects:
         self.count = 0
         self.reasons: Counter[Reason] = Counter()
         self._first: list[str] = []
+        self._file = file
         self._writer = None if file is None else csv.writer(file)
-        if self._writer is not None:
-            self._writer.writerow(("line", "reason", "record"))
+        self._write("line", "reason", "record")
 
     def add(self, line: int, reason: Reason, record: str) -> None:
         """Refuse one row."""
@@ -32,13 +32,31 @@ class Rejects:
         self.reasons[reason] += 1
         if len(self._first) < _NAMED:
             self._first.append(f"line {line}: {reason}, {reason.sentence} ({record[:120]!r})")
-        if self._writer is not None:
-            self._writer.writerow((line, reason, record))
+        self._write(line, reason, record)
 
     def add_frame(self, refused: pl.DataFrame) -> None:
         """Refuse rows given as line, reason, record."""
         for line, reason, record in refused.iter_rows():
             self.add(line, Reason(reason), record)
+
+    def flush(self) -> None:
+        """See that the file has every row, before anything is committed.
+
+        Raises:
+            ImportRefused: it cannot be written.
+        """
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except OSError as error:
+                raise _unwritable(self._file.name, error) from error
+
+    def _write(self, *row: object) -> None:
+        if self._file is not None and self._writer is not None:
+            try:
+                self._writer.writerow(row)
+            except OSError as error:
+                raise _unwritable(self._file.name, error) from error
 
     def summary(self, opening: str) -> str:
         """Say how many rows were refused and show the first."""
@@ -58,8 +76,11 @@ def rejects_to(path: Path | None) -> Iterator[Rejects]:
         yield Rejects()
         return
     try:
-        file = path.open("w", encoding="utf-8", newline="")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield Rejects(file)
     except OSError as error:
-        raise ImportRefused(f"{path} cannot be written: {error.strerror}") from error
-    with file:
-        yield Rejects(file)
+        raise _unwritable(str(path), error) from error
+
+
+def _unwritable(name: str, error: OSError) -> ImportRefused:
+    return ImportRefused(f"{name} cannot be written: {error.strerror or error}")

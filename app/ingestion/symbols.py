@@ -1,16 +1,16 @@
 """Resolve the symbols of rows to instruments, as they were named at the time of each row."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 
 from app.market.calendar import TradingCalendar
-from app.market.instrument import MAY_BE_NEGATIVE, AssetClass, Exchange
+from app.market.instrument import MAY_BE_NEGATIVE, Exchange
 from app.storage import instrument_writes
 from app.storage.database import Connection
 from app.storage.instrument_writes import InstrumentRecord, Meaning
+from app.storage.instrument_writes import NewInstruments as NewInstruments
 
 _START = datetime(1, 1, 1, tzinfo=UTC)
 _END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -25,52 +25,78 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewInstruments:
-    """What instruments are like that a file names and nobody knows yet."""
-
-    exchange: Exchange
-    asset_class: AssetClass
-    currency: str
-    simulated: bool = False
-
-
 class Symbols:
-    """What the symbols of one source mean; asks the database once for each symbol."""
+    """What the symbols of one source mean; asks the database once for each symbol.
+
+    With `create`, instruments that nobody knows can be made.
+    """
 
     def __init__(self, connection: Connection, create: NewInstruments | None) -> None:
         self._connection = connection
         self._create = create
         self._asked: set[str] = set()
+        self._known: set[str] = set()
         self._meanings = pl.DataFrame(schema=_SCHEMA)
         self._exchanges: dict[str, Exchange] = {}
         self._calendars: dict[tuple[str, int, int], TradingCalendar] = {}
 
     def resolve(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add instrument_id, mic and may_be_negative to rows with `symbol` and `event_time`.
+        """Add instrument_id, mic, may_be_negative and is_new to rows; they keep their order.
 
-        They are null where the symbol names nothing at that time. Rows keep their order.
+        The rows have `symbol` and `event_time`. The first three are null where the symbol names
+        nothing at that time; is_new tells the rows whose instrument `make` would make.
         """
-        self._learn(rows["symbol"].drop_nulls().unique().to_list())
-        if not self._meanings["symbol"].is_duplicated().any():
-            found = self._meanings.drop("valid_from", "valid_to", "former")
-            return rows.join(found, on="symbol", how="left", maintain_order="left")
-        found = (
+        self._ask(rows["symbol"].drop_nulls().unique().to_list())
+        if self._meanings["former"].any():
+            found, key = self._found(rows), "line"
+        else:
+            found, key = self._meanings.drop("valid_from", "valid_to", "former"), "symbol"
+        rows = rows.join(found, on=key, how="left", maintain_order="left")
+        if self._create is None:
+            return rows.with_columns(pl.lit(value=False).alias("is_new"))
+        negative = pl.lit(self._create.asset_class in MAY_BE_NEGATIVE)
+        return rows.with_columns(
+            pl.col("symbol").is_in(self._known).not_().alias("is_new"),
+            pl.col("may_be_negative").fill_null(negative),
+        )
+
+    def make(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Make the instruments of resolved rows that are new, and resolve those rows."""
+        unknown = rows.filter("is_new")["symbol"].unique().sort().to_list()
+        if self._create is None or not unknown:
+            return rows
+        instrument_writes.lock_instruments(self._connection)
+        # Another import may have made some while this one waited.
+        self._keep(instrument_writes.meanings(self._connection, unknown))
+        unknown = [symbol for symbol in unknown if symbol not in self._known]
+        for symbol in unknown:
+            record = InstrumentRecord(symbol=symbol)
+            instrument_writes.upsert(self._connection, record, self._create)
+        self._keep(instrument_writes.meanings(self._connection, unknown))
+        return self.resolve(rows.drop("instrument_id", "mic", "may_be_negative", "is_new"))
+
+    def _found(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give what rows' symbols name at their times; a former name goes before a present one."""
+        return (
             rows.select("line", "symbol", "event_time")
             .join(self._meanings, on="symbol")
-            .filter(
-                pl.col("event_time").is_null()
-                | pl.col("event_time").is_between("valid_from", "valid_to", closed="left")
-            )
+            .filter(pl.col("event_time").is_between("valid_from", "valid_to", closed="left"))
             .sort("former", descending=True, maintain_order=True)
             .unique("line", keep="first")
             .select("line", "instrument_id", "mic", "may_be_negative")
         )
-        return rows.join(found, on="line", how="left", maintain_order="left")
 
-    def zones(self) -> list[str]:
-        """Give the time zones of the venues met so far."""
-        return sorted({exchange.timezone for exchange in self._exchanges.values()})
+    def zones(self, symbols: pl.Series) -> dict[str, list[str]]:
+        """Give the time zones of the symbols' venues, and which symbols have each; make nothing."""
+        names = symbols.drop_nulls().unique().sort().to_list()
+        self._ask(names)
+        found: dict[str, list[str]] = {}
+        for symbol, mic in self._meanings.select("symbol", "mic").unique().sort(pl.all()).rows():
+            found.setdefault(self._exchanges[mic].timezone, []).append(symbol)
+        if self._create is not None:
+            unknown = [name for name in names if name not in self._known]
+            found.setdefault(self._create.exchange.timezone, []).extend(unknown)
+        return found
 
     def place(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add session and trading_date to resolved rows, from their venues' calendars."""
@@ -97,33 +123,17 @@ class Symbols:
             self._calendars[key] = TradingCalendar(self._exchanges[mic], first, last)
         return self._calendars[key]
 
-    def _learn(self, symbols: list[str]) -> None:
+    def _ask(self, symbols: list[str]) -> None:
         new = [symbol for symbol in symbols if symbol not in self._asked]
-        if not new:
-            return
-        self._asked.update(new)
-        meanings = instrument_writes.meanings(self._connection, new)
-        known = {meaning.symbol for meaning in meanings}
-        unknown = [symbol for symbol in new if symbol not in known]
-        if self._create is not None and unknown:
-            for symbol in unknown:
-                self._make(symbol, self._create)
-            meanings += instrument_writes.meanings(self._connection, unknown)
+        if new:
+            self._asked.update(new)
+            self._keep(instrument_writes.meanings(self._connection, new))
+
+    def _keep(self, meanings: list[Meaning]) -> None:
+        self._known.update(meaning.symbol for meaning in meanings)
         self._exchanges |= {meaning.exchange.mic: meaning.exchange for meaning in meanings}
         rows = [_row(meaning) for meaning in meanings]
         self._meanings = self._meanings.vstack(pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
-
-    def _make(self, symbol: str, like: NewInstruments) -> None:
-        instrument_writes.upsert(
-            self._connection,
-            InstrumentRecord(
-                symbol=symbol,
-                exchange=like.exchange,
-                asset_class=like.asset_class,
-                currency=like.currency,
-                simulated=like.simulated,
-            ),
-        )
 
 
 def _row(meaning: Meaning) -> tuple[object, ...]:

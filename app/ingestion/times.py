@@ -9,9 +9,14 @@ _UTC = pl.Datetime("us", "UTC")
 _NAIVE = pl.Datetime("us")
 _MIDNIGHT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]00:00(?::00(?:\.0+)?)?)?$"
 _NO_ZONE = r"^[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:[T ][0-9:.]+)?$"
-_MINUTE_ZONE = r"^[0-9-]{10}T[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:?[0-9]{2})$"
+# Zones that `%+` does not take: after minutes alone, and of hours alone, as PostgreSQL writes them.
+_ZONED = (
+    (r"^[0-9-]{10}T[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$", "%Y-%m-%dT%H:%M%#z"),
+    (r"^[0-9-]{10}T[0-9:.]{8,}[+-][0-9]{2}$", "%Y-%m-%dT%H:%M:%S%.f%#z"),
+)
 _ZONELESS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d", "%Y%m%d")
-_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# Beyond 2099 polars knows no clock changes: a time without a zone would be an hour off.
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = {10: 1_000_000, 13: 1_000, 16: 1}  # digits -> microseconds per unit
 
 
@@ -20,10 +25,21 @@ def parse_times(texts: pl.Series, timezone: str) -> pl.Series:
 
     A time without a zone is read in `timezone`; one that a clock change there skips or repeats is
     null. Whole numbers of 10, 13, 16 or 19 digits are Unix time in s, ms, us or ns; anything below
-    a microsecond is cut. The years are 1900 to 2199.
+    a microsecond is cut. The years are 1900 to 2099.
     """
     parsed = _parsed(texts.str.strip_chars().rename("text"), timezone)
     return parsed.set(~parsed.is_between(_FIRST, _LAST, closed="left"), None).rename(texts.name)
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether times can be read in a time zone of this name."""
+    if not name:
+        return False
+    try:
+        pl.Series([datetime(2000, 1, 1)]).dt.replace_time_zone(name)  # noqa: DTZ001 - the point
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def parse_dates(texts: pl.Series, zones: Sequence[str]) -> pl.Series:
@@ -62,13 +78,12 @@ def _parsed(text: pl.Series, timezone: str) -> pl.Series:
     if nanos.any():
         parsed = _fill(parsed, nanos, (number // 1_000).cast(_UTC))
     joined = text.str.replace(" ", "T", literal=True)
-    minutes = joined.set(~joined.str.contains(_MINUTE_ZONE).fill_null(value=False), None)
-    if minutes.null_count() < len(minutes):
-        parsed = parsed.fill_null(
-            minutes.str.to_datetime(
-                "%Y-%m-%dT%H:%M%#z", time_unit="us", time_zone="UTC", strict=False
+    for shape, form in _ZONED:
+        zoned = joined.set(~joined.str.contains(shape).fill_null(value=False), None)
+        if zoned.null_count() < len(zoned):
+            parsed = parsed.fill_null(
+                zoned.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
             )
-        )
     for form in _ZONELESS:
         if not _missing(text, parsed):
             break

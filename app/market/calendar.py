@@ -121,9 +121,12 @@ def _calendar(code: str, first_year: int, last_year: int) -> xcals.ExchangeCalen
         return xcals.get_calendar(code, start=start, end=end)
     except ValueError:
         known = xcals.get_calendar(code)
-    low, high = known.bound_min() or start, known.bound_max() or end
-    start = min(max(start, low), high - _YEAR)
-    return xcals.get_calendar(code, start=start, end=max(min(end, high), start + _YEAR))
+    low, high = known.bound_min(), known.bound_max()
+    if high is not None:
+        start, end = min(start, high - _YEAR), min(end, high)
+    if low is not None:
+        start = max(start, low)
+    return xcals.get_calendar(code, start=start, end=max(end, start + _YEAR))
 
 
 def _local_days(moments_us: Micros, timezone: str) -> npt.NDArray[np.int32]:

@@ -11,7 +11,9 @@ from datetime import date, datetime
 from typing import Any
 
 from app.market.instrument import CandleSource
+from app.query.ledger import MARKS
 from app.query.plan import Level, Recipe, Segment
+from app.query.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """SQL with its values, one row per candle: part (from 1) and the fields of Candle."""
+    """SQL with its values; rows: part (from 1), what the shape asks, the marks."""
 
     sql: str
     values: list[Any]
@@ -42,8 +44,10 @@ class _Values:
         return f"${len(self.values)}::{kind}"
 
 
-def candles_statement(recipe: Recipe, parts: Sequence[Part], limit: int) -> Statement:
-    """Ask for each part's newest `limit` candles, oldest first."""
+def candles_statement(
+    recipe: Recipe, parts: Sequence[Part], limit: int, shape: Shape[Any]
+) -> Statement:
+    """Ask for each part's newest `limit` candles in a shape; a part without any has a row too."""
     bound = _Values()
     every = [segment for part in parts for segment in part.segments]
     bound.values += [
@@ -67,14 +71,12 @@ def candles_statement(recipe: Recipe, parts: Sequence[Part], limit: int) -> Stat
     body = candles.format(rows=rows, within=within, bucket="" if ready else _bucket(recipe, bound))
     sql = f"""
 -- candles: the newest of each instrument's range, oldest first
-SELECT s.part, c.time, c.open, c.high, c.low, c.close, c.volume,
-       trim_scale(c.notional / nullif(c.volume, 0)) AS vwap, c.trades, c.revision,
-       c.time < s.final_before AS final
+SELECT s.part, f.*, {MARKS}
 FROM unnest($3::integer[], $4::date[], $5::date[], $6::timestamptz[], $7::timestamptz[],
             $8::timestamptz[]) WITH ORDINALITY
      AS s (instrument_id, first_date, end_date, final_before, first_time, end_time, part)
-CROSS JOIN LATERAL ({body}) AS c
-ORDER BY s.part, c.time
+LEFT JOIN LATERAL ({shape.sql(body)}) AS f ON true
+ORDER BY s.part
 """  # noqa: S608 - names from the catalogue, values bound
     return Statement(sql=sql, values=bound.values)
 

@@ -3,16 +3,28 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Generic, TypeVar
 
-from app.errors import RangeTooLarge, TickgraphError
+from app.errors import QueryTimeout, RangeTooLarge, TickgraphError
 from app.market.calendar import ALWAYS_OPEN
-from app.market.candle import Candle
 from app.market.interval import Interval, midnight
+from app.query.answers import Basis
 from app.query.candle_sql import Part, candles_statement
-from app.query.facts import Facts, facts_of
-from app.query.plan import Recipe, read_bounds, recipe, segments
+from app.query.facts import Facts
+from app.query.ledger import Marks, marks_of
+from app.query.market import Market, Subject
+from app.query.plan import DATE_AFTER, DATE_BEFORE, Recipe, read_bounds, recipe, segments
+from app.query.shapes import Found, Shape
 from app.query.window import Window
-from app.storage.reader import Reader, Row
+
+T = TypeVar("T")
+
+# A batch that comes between the facts and the rows costs another attempt: some milliseconds.
+_ATTEMPTS = 50
+
+DAY_MINUTES = 1440
 
 # The first look back for the newest N is this many times N buckets: markets close. A US equity
 # trades 390 of 1,440 minutes on 5 of 7 days.
@@ -20,24 +32,6 @@ _SLACK_ALWAYS_OPEN = 1.25
 _SLACK_INTRADAY = 5.5
 _SLACK_DATED = 1.6
 _WIDEN_AT_LEAST, _WIDEN_AT_MOST = 2.0, 16.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandleLimits:
-    """What the server allows and promises, from the settings."""
-
-    max_points: int
-    lateness: timedelta
-    continuous: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """The instrument asked about."""
-
-    instrument_id: int
-    symbol: str
-    exchange: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,49 +45,69 @@ class _Ask:
     end: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Generic[T]):
+    """One subject's answer and what it was made from."""
+
+    value: T
+    basis: Basis
+
+
 async def read_candles(
-    reader: Reader,
+    market: Market,
     subjects: Sequence[Subject],
     interval: Interval,
     window: Window,
-    limits: CandleLimits,
-) -> list[list[Candle] | TickgraphError]:
-    """Give each subject's candles, oldest first, or the error that it alone has.
+    shape: Shape[T],
+) -> list[Answered[T] | TickgraphError]:
+    """Give each subject's candles in a shape, oldest first, or the error that it alone has.
 
-    The number of statements does not depend on the number of subjects.
+    The number of statements does not depend on the number of subjects: one for each kind of source
+    rows where the remembered facts hold, and a few more where they do not. Each answer is one state
+    of its instrument: no batch is half in it.
     """
-    answers: list[list[Candle] | TickgraphError] = [[] for _ in subjects]
-    if window.last == 0:
+    answers: list[Answered[T] | TickgraphError] = []
+    for subject in subjects:
+        basis = Basis(instrument_id=subject.instrument_id, first=None, end=None)
+        answers.append(Answered(value=shape.read(()).value, basis=basis))
+    nothing = list(answers)
+    places = list(range(len(subjects)))
+    if not places:
         return answers
-    known = await facts_of(
-        reader, [subject.instrument_id for subject in subjects], continuous=limits.continuous
-    )
-    asks: list[_Ask] = []
-    for place, subject in enumerate(subjects):
-        facts = known[subject.instrument_id]
-        try:
-            made = recipe(subject.symbol, facts.candle_source, list(facts.extents), interval)
-        except TickgraphError as error:
-            answers[place] = error
-            continue
-        ask = None if made is None else _ask(place, subject, facts, made, window)
-        if ask is not None:
-            asks.append(ask)
-    while asks:
-        found = await _read(reader, asks, window, limits)
-        again = []
-        for ask in asks:
-            candles = found[ask.place]
-            answers[ask.place] = _checked(ask, candles, limits.max_points)
-            if window.last is not None and len(candles) < window.last and ask.start > ask.earliest:
-                again.append(_widened(ask, window.last / max(len(candles), 1)))
-        asks = again
-    return answers
+    facts = await market.book.of([each.instrument_id for each in subjects])
+    for _ in range(_ATTEMPTS):
+        asks = []
+        for place in places:
+            answers[place] = nothing[place]
+            known = facts[subjects[place].instrument_id]
+            try:
+                ask = _ask(place, subjects[place], known, interval, window)
+            except TickgraphError as error:
+                answers[place] = error
+                continue
+            if ask is not None:
+                asks.append(ask)
+        marks = await _answer(market, asks, window, shape, answers)
+        outdated = await market.book.outdated(marks, facts)
+        places = [place for place in places if subjects[place].instrument_id in outdated]
+        if not places:
+            return answers
+        facts = await market.book.anew(list(outdated))
+    raise QueryTimeout("the data change faster than they can be read: try again")
 
 
-def _ask(place: int, subject: Subject, facts: Facts, made: Recipe, window: Window) -> _Ask | None:
-    """Bound the question by the rows that exist; None where it asks beside them."""
-    interval, extent = made.interval, facts.extents[made.bar_minutes]
+def _ask(
+    place: int, subject: Subject, facts: Facts, interval: Interval, window: Window
+) -> _Ask | None:
+    """Bound the question by the rows that exist; None where it asks beside them.
+
+    Raises:
+        BadInterval: the instrument's bars cannot give the interval.
+    """
+    made = recipe(subject.symbol, facts.candle_source, list(facts.extents), interval)
+    if made is None or window.last == 0:
+        return None
+    extent = facts.extents[made.bar_minutes]
     if interval.is_dated:
         first, last = midnight(extent.first_trading_date), midnight(extent.last_trading_date)
     else:
@@ -123,6 +137,30 @@ def _ask(place: int, subject: Subject, facts: Facts, made: Recipe, window: Windo
     )
 
 
+async def _answer(
+    market: Market,
+    asks: Sequence[_Ask],
+    window: Window,
+    shape: Shape[T],
+    answers: list[Answered[T] | TickgraphError],
+) -> Marks | None:
+    """Fill the answers in; look further back where the newest N were not found yet.
+
+    Gives the marks of the last statement, or None where none was needed.
+    """
+    marks = None
+    while asks:
+        found, marks = await _read(market, asks, window, shape)
+        again = []
+        for ask in asks:
+            answer = found[ask.place]
+            answers[ask.place] = _checked(ask, answer, window, market)
+            if window.last is not None and answer.count < window.last and ask.start > ask.earliest:
+                again.append(_widened(ask, window.last / max(answer.count, 1)))
+        asks = again
+    return marks
+
+
 def _widened(ask: _Ask, wanted_to_found: float) -> _Ask:
     interval = ask.recipe.interval
     by = min(max(wanted_to_found * _SLACK_ALWAYS_OPEN, _WIDEN_AT_LEAST), _WIDEN_AT_MOST)
@@ -135,58 +173,72 @@ def _back(interval: Interval, end: datetime, by: timedelta, earliest: datetime) 
 
 
 async def _read(
-    reader: Reader, asks: Sequence[_Ask], window: Window, limits: CandleLimits
-) -> dict[int, list[Candle]]:
-    """Run one statement for each different recipe."""
-    limit = limits.max_points + 1 if window.last is None else window.last
-    found: dict[int, list[Candle]] = {ask.place: [] for ask in asks}
+    market: Market, asks: Sequence[_Ask], window: Window, shape: Shape[T]
+) -> tuple[dict[int, Found[T]], Marks]:
+    """Run one statement for each different recipe; give the answers by place."""
+    limit = market.max_points + 1 if window.last is None else window.last
     recipes: dict[Recipe, list[_Ask]] = {}
     for ask in asks:
         recipes.setdefault(ask.recipe, []).append(ask)
+    found: dict[int, Found[T]] = {}
+    marks = None
     for made, group in recipes.items():
-        statement = candles_statement(made, [_part(ask, limits) for ask in group], limit)
-        for row in await reader.fetch(statement.sql, *statement.values):
-            found[group[row["part"] - 1].place].append(_candle(row))
-    return found
+        parts = [_part(ask, market) for ask in group]
+        statement = candles_statement(made, parts, limit, shape)
+        rows = await market.reader.fetch(statement.sql, *statement.values)
+        marks = marks_of(rows[0])
+        for part, own in groupby(rows, key=itemgetter("part")):
+            found[group[part - 1].place] = shape.read(list(own))
+    assert marks is not None, "asked for nothing"
+    return found, marks
 
 
-def _part(ask: _Ask, limits: CandleLimits) -> Part:
-    interval, minutes = ask.recipe.interval, ask.recipe.bar_minutes
-    start, end = read_bounds(interval, ask.start, ask.end)
-    passed = ask.facts.watermark(minutes) - limits.lateness
-    if interval.is_dated:
-        passed = min(passed, midnight(ask.facts.extents[minutes].last_trading_date))
+def _part(ask: _Ask, market: Market) -> Part:
+    start, end = read_bounds(ask.recipe.interval, ask.start, ask.end)
+    stale = ask.facts.stale(ask.recipe.source)
     return Part(
         instrument_id=ask.subject.instrument_id,
-        segments=segments(
-            ask.recipe.levels, start, end, ask.facts.stale.get(ask.recipe.source, ())
-        ),
+        segments=segments(ask.recipe.levels, start, end, stale),
         first_date=ask.start.date(),
         end_date=ask.end.date(),
-        final_before=interval.floor(passed),
+        final_before=_final_before(ask, market),
     )
 
 
-def _checked(ask: _Ask, candles: list[Candle], max_points: int) -> list[Candle] | RangeTooLarge:
-    if len(candles) <= max_points:
-        return candles
-    return RangeTooLarge(
-        f"{ask.subject.symbol!r} has more than {max_points} candles of {ask.recipe.interval} in the"
-        " range: ask for a shorter one or a longer interval",
-        max_points=max_points,
-    )
+def _final_before(ask: _Ask, market: Market) -> datetime:
+    """Give the start of the first bucket whose end the data have not passed for good."""
+    interval, minutes = ask.recipe.interval, ask.recipe.bar_minutes
+    passed = ask.facts.watermark(minutes) - market.lateness
+    if interval.is_dated:
+        passed = min(passed, midnight(ask.facts.extents[minutes].last_trading_date))
+    return interval.floor(passed)
 
 
-def _candle(row: Row) -> Candle:
-    return Candle(
-        time=row["time"],
-        open=row["open"],
-        high=row["high"],
-        low=row["low"],
-        close=row["close"],
-        volume=row["volume"],
-        vwap=row["vwap"],
-        trades=row["trades"],
-        revision=row["revision"],
-        final=row["final"],
+def _checked(
+    ask: _Ask, found: Found[T], window: Window, market: Market
+) -> Answered[T] | TickgraphError:
+    if found.count > market.max_points:
+        return RangeTooLarge(
+            f"{ask.subject.symbol!r} has more than {market.max_points} candles of"
+            f" {ask.recipe.interval} in the range: ask for a shorter one or a longer interval",
+            max_points=market.max_points,
+        )
+    return Answered(value=found.value, basis=_basis(ask, found, window, market))
+
+
+def _basis(ask: _Ask, found: Found[T], window: Window, market: Market) -> Basis:
+    """Say what rows would change the answer: none outside the basis would."""
+    first = window.start if window.last is None else None
+    if window.last is not None and found.count == window.last:
+        first = found.oldest
+    # A candle that is not final yet becomes so by any later row.
+    end = window.end if window.end and ask.end <= _final_before(ask, market) else None
+    before, after = timedelta(), timedelta()
+    exact = ask.subject.exchange == ALWAYS_OPEN or ask.recipe.bar_minutes == DAY_MINUTES
+    if ask.recipe.interval.is_dated and not exact:
+        before, after = DATE_BEFORE, DATE_AFTER
+    return Basis(
+        instrument_id=ask.subject.instrument_id,
+        first=None if first is None else ask.recipe.interval.floor(first) - before,
+        end=None if end is None else ask.recipe.interval.ceil(end) + after,
     )

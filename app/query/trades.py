@@ -4,22 +4,23 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeVar
 
 from app.errors import BadCursor, BadInput, BadRange, RangeTooLarge
-from app.market.candle import Session, Trade
-from app.query.facts import facts_of
+from app.query.market import Market
+from app.query.trade_shapes import TradeShape
 from app.storage.reader import Reader
+
+T = TypeVar("T")
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIRST_LOOK = timedelta(days=7)  # one chunk
 _WIDEN = 8
 
-# trades_page: the next trades of each instrument after a key, in the order of the key.
-TRADES = """
-SELECT s.part, t.*
-FROM unnest($3::integer[], $4::timestamptz[], $5::timestamptz[], $6::uuid[]) WITH ORDINALITY
-     AS s (instrument_id, first_time, end_time, after, part)
-CROSS JOIN LATERAL (
+# page: the next trades of an instrument after a key, in the order of the key.
+PAGE = """
     SELECT event_time, trade_id, price, size, session, trading_date, order_key
     FROM trade
     WHERE instrument_id = s.instrument_id
@@ -29,8 +30,14 @@ CROSS JOIN LATERAL (
       AND NOT cancelled
     ORDER BY event_time, trade_id
     LIMIT $7
-) AS t
-ORDER BY s.part, t.event_time, t.trade_id
+"""
+# trades: each instrument's page in a shape; one without trades has a row too.
+TRADES = """
+SELECT s.part, f.*
+FROM unnest($3::integer[], $4::timestamptz[], $5::timestamptz[], $6::uuid[]) WITH ORDINALITY
+     AS s (instrument_id, first_time, end_time, after, part)
+LEFT JOIN LATERAL ({page}) AS f ON true
+ORDER BY s.part
 """
 
 
@@ -42,14 +49,6 @@ class TradePage:
     end: datetime | None
     first: int
     after: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trades:
-    """One page, and whether there is more behind it."""
-
-    trades: list[Trade]
-    has_next: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +80,11 @@ def trade_page(
 
 
 async def read_trades(
-    reader: Reader, instrument_ids: Sequence[int], page: TradePage
-) -> list[Trades]:
+    market: Market, instrument_ids: Sequence[int], page: TradePage, shape: TradeShape[T]
+) -> list[T]:
     """Give each instrument's page. The number of statements does not depend on their number."""
-    found: list[list[Trade]] = [[] for _ in instrument_ids]
-    known = await facts_of(reader, instrument_ids, continuous=False)
+    found = [shape.read((), page.first) for _ in instrument_ids]
+    known = await market.book.anew(list(set(instrument_ids)))
     looks = []
     for place, instrument_id in enumerate(instrument_ids):
         extent = known[instrument_id].extents.get(0)
@@ -105,29 +104,28 @@ async def read_trades(
                 _Look(place=place, instrument_id=instrument_id, start=start, until=until, end=end)
             )
     while looks:
-        for place, trade in await _read(reader, looks, page):
-            found[place].append(trade)
+        for place, value in (await _read(market.reader, looks, page, shape)).items():
+            found[place] = value
         looks = [
-            _further(look, found)
+            _further(look)
             for look in looks
-            if len(found[look.place]) <= page.first and look.until < look.end
+            if not shape.has_next(found[look.place]) and look.until < look.end
         ]
-    return [
-        Trades(trades=trades[: page.first], has_next=len(trades) > page.first) for trades in found
-    ]
+    return found
 
 
-def _further(look: _Look, found: list[list[Trade]]) -> _Look:
+def _further(look: _Look) -> _Look:
     """Look again from the start, further: a page is one ordered read."""
-    found[look.place].clear()
     reach = (look.until - look.start) * _WIDEN
     until = look.end if look.end - look.start <= reach else look.start + reach
     return replace(look, until=until)
 
 
-async def _read(reader: Reader, looks: Sequence[_Look], page: TradePage) -> list[tuple[int, Trade]]:
+async def _read(
+    reader: Reader, looks: Sequence[_Look], page: TradePage, shape: TradeShape[T]
+) -> dict[int, T]:
     rows = await reader.fetch(
-        TRADES,
+        TRADES.format(page=shape.sql(PAGE)),
         min(look.start for look in looks),
         max(look.until for look in looks),
         [look.instrument_id for look in looks],
@@ -135,22 +133,12 @@ async def _read(reader: Reader, looks: Sequence[_Look], page: TradePage) -> list
         [look.until for look in looks],
         [page.after] * len(looks),
         page.first + 1,
+        page.first,
     )
-    return [
-        (
-            looks[row["part"] - 1].place,
-            Trade(
-                time=row["event_time"],
-                trade_id=row["trade_id"],
-                price=row["price"],
-                size=row["size"],
-                session=Session(row["session"]),
-                trading_date=row["trading_date"],
-                order_key=row["order_key"].hex,
-            ),
-        )
-        for row in rows
-    ]
+    return {
+        looks[part - 1].place: shape.read(list(own), page.first)
+        for part, own in groupby(rows, key=itemgetter("part"))
+    }
 
 
 def _time_of(order_key: str) -> datetime:

@@ -84,8 +84,9 @@ REPLACE = _INSERT.format(
 # contradictions: lines whose bar is stored with other values.
 CONTRADICTIONS = """
 SELECT s.line,
-       concat_ws(',', s.instrument_id, s.bar_start, s.open, s.high, s.low, s.close, s.volume)
+       concat_ws(',', i.symbol, s.bar_start, s.open, s.high, s.low, s.close, s.volume)
 FROM staged_bar AS s
+JOIN instrument AS i USING (instrument_id)
 JOIN bar AS b ON b.instrument_id = s.instrument_id AND b.bar_start = s.bar_start
              AND b.interval_minutes = %(interval_minutes)s
 WHERE b.bar_start >= %(first)s AND b.bar_start <= %(last)s

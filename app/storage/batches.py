@@ -5,6 +5,8 @@ candle's revision, the largest id under it, can only grow. The lock is taken aft
 staged, so that writers wait for each other's insert but not for each other's parsing and copying.
 """
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +43,17 @@ class Counts:
 LOCK = "SELECT pg_advisory_xact_lock(%s)"
 NEXT = "SELECT coalesce(max(batch_id), 0) + 1 FROM batch"
 
+# What is remembered of unannounced instruments may be used for VALID_S after a look at the log; a
+# writer holds its announcement for longer than that before it commits.
+VALID_S = 0.020
+PAUSE_S = 0.025
+ANNOUNCED_ALL = 0
+_ANNOUNCE_CLASS = 0x7469636B  # "tick"
+_MAX_ANNOUNCED = 64  # a lock each; the server's lock table is shared
+
+# announce: locks are seen by everybody at once, and end with the transaction.
+ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(%s, key) FROM unnest(%s::integer[]) AS key"
+
 # record: the row of the log.
 RECORD = """
 INSERT INTO batch (batch_id, kind, source, checksum, received, stored, duplicate, rejected,
@@ -52,8 +65,15 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 NOTIFY = "SELECT pg_notify(%s, %s)"
 
 
-def next_batch_id(connection: Connection) -> int:
-    """Take the commit lock and give the id of this transaction's batch."""
+def next_batch_id(connection: Connection, touching: Sequence[int] | None) -> int:
+    """Announce what will change, take the commit lock, give the id of this transaction's batch.
+
+    `touching` are the instruments that the batch may touch; None: instruments themselves change.
+    Processes that remember answers stop using those meanwhile (app.query.ledger).
+    """
+    keys = [ANNOUNCED_ALL] if touching is None or len(touching) > _MAX_ANNOUNCED else list(touching)
+    connection.execute(ANNOUNCE, (_ANNOUNCE_CLASS, keys))
+    time.sleep(PAUSE_S)
     connection.execute(LOCK, (_LOCK_KEY,))
     return int(one_row(connection, NEXT)[0])
 

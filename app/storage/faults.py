@@ -45,11 +45,21 @@ def psycopg_faults() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.QueryCanceled as error:
-        raise QueryTimeout from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailable(_line("the database cannot be reached", error)) from error
+        raise QueryTimeout(
+            "a statement of a write took longer than TICKGRAPH_WRITE_TIMEOUT_S, or was cancelled"
+        ) from error
     except psycopg.Error as error:
+        if _is_down(error):
+            raise DatabaseUnavailable(_line("the database cannot be reached", error)) from error
         raise StatementFailed(_line("the database refused a statement", error)) from error
+
+
+def _is_down(error: psycopg.Error) -> bool:
+    """Tell a lost server from one that refused: a deadlock or a full disk is no lost server."""
+    if error.sqlstate is None:
+        return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    # Connection exceptions, and shutdowns and crashes.
+    return error.sqlstate.startswith(("08", "57P"))
 
 
 def _line(what: str, error: BaseException) -> str:

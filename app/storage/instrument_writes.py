@@ -16,20 +16,27 @@ VALUES (%s, %s, %s)
 ON CONFLICT (mic) DO NOTHING
 """
 
+# lock: one import makes instruments at a time, so that two that make the same ones in another order
+# do not wait for each other. It is taken before the commit lock (app.storage.batches), never after.
+LOCK = "SELECT pg_advisory_xact_lock(%s)"
+_LOCK_KEY = 0x7469636B696E7374  # "tickinst"
+
 # upsert: a new instrument, or new attributes of one that bears the symbol; absent ones are kept.
 UPSERT = """
 INSERT INTO instrument AS i (symbol, name, exchange, asset_class, currency, tick_size, simulated)
-VALUES (%(symbol)s, %(name)s, %(exchange)s, %(asset_class)s, %(currency)s, %(tick_size)s,
-        %(simulated)s)
+VALUES (%(symbol)s, %(name)s, coalesce(%(exchange)s, %(new_exchange)s),
+        coalesce(%(asset_class)s, %(new_asset_class)s), coalesce(%(currency)s, %(new_currency)s),
+        %(tick_size)s, %(simulated)s)
 ON CONFLICT (symbol) DO UPDATE SET
-    name = coalesce(excluded.name, i.name),
-    exchange = excluded.exchange,
-    asset_class = excluded.asset_class,
-    currency = excluded.currency,
-    tick_size = coalesce(excluded.tick_size, i.tick_size)
+    name = coalesce(%(name)s, i.name),
+    exchange = coalesce(%(exchange)s, i.exchange),
+    asset_class = coalesce(%(asset_class)s, i.asset_class),
+    currency = coalesce(%(currency)s, i.currency),
+    tick_size = coalesce(%(tick_size)s, i.tick_size)
 WHERE (i.name, i.exchange, i.asset_class, i.currency, i.tick_size) IS DISTINCT FROM
-      (coalesce(excluded.name, i.name), excluded.exchange, excluded.asset_class,
-       excluded.currency, coalesce(excluded.tick_size, i.tick_size))
+      (coalesce(%(name)s, i.name), coalesce(%(exchange)s, i.exchange),
+       coalesce(%(asset_class)s, i.asset_class), coalesce(%(currency)s, i.currency),
+       coalesce(%(tick_size)s, i.tick_size))
 RETURNING i.instrument_id
 """
 
@@ -58,16 +65,25 @@ class Written(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewInstruments:
+    """What a new instrument is like where its source does not say."""
+
+    exchange: Exchange
+    asset_class: AssetClass
+    currency: str
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstrumentRecord:
     """What a source says of an instrument; None: it does not say."""
 
     symbol: str
-    exchange: Exchange
-    asset_class: AssetClass
-    currency: str
     name: str | None = None
+    exchange: Exchange | None = None
+    asset_class: AssetClass | None = None
+    currency: str | None = None
     tick_size: Decimal | None = None
-    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +99,26 @@ class Meaning:
     former: bool
 
 
-def upsert(connection: Connection, record: InstrumentRecord) -> Written:
-    """Create the instrument, or bring the one with its symbol up to date."""
-    exchange = record.exchange
+def lock_instruments(connection: Connection) -> None:
+    """Wait for other imports that make instruments; held until this transaction ends."""
+    connection.execute(LOCK, (_LOCK_KEY,))
+
+
+def upsert(connection: Connection, record: InstrumentRecord, new: NewInstruments) -> Written:
+    """Create the instrument, or bring the one with its symbol up to date; needs the lock."""
+    exchange = record.exchange or new.exchange
     connection.execute(ADD_EXCHANGE, (exchange.mic, exchange.calendar, exchange.timezone))
     values = {
         "symbol": record.symbol,
         "name": record.name,
-        "exchange": exchange.mic,
+        "exchange": None if record.exchange is None else record.exchange.mic,
         "asset_class": record.asset_class,
         "currency": record.currency,
         "tick_size": record.tick_size,
-        "simulated": record.simulated,
+        "new_exchange": new.exchange.mic,
+        "new_asset_class": new.asset_class,
+        "new_currency": new.currency,
+        "simulated": new.simulated,
     }
     changed = connection.execute(UPSERT, values).fetchone()
     return Written.UNCHANGED if changed is None else Written.STORED

@@ -85,8 +85,9 @@ REPLACE = _INSERT.format(
 
 # contradictions: lines whose trade is stored with another price or size.
 CONTRADICTIONS = """
-SELECT s.line, concat_ws(',', s.instrument_id, s.event_time, s.trade_id, s.price, s.size)
+SELECT s.line, concat_ws(',', i.symbol, s.event_time, s.trade_id, s.price, s.size)
 FROM {source} AS s
+JOIN instrument AS i USING (instrument_id)
 JOIN trade AS t USING (instrument_id, event_time, trade_id)
 WHERE t.event_time >= %(first)s AND t.event_time <= %(last)s
   AND (t.price, t.size) IS DISTINCT FROM (s.price, s.size)

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     BAD_TRADE_ID = "BAD_TRADE_ID"
     CONTRADICTS_STORED = "CONTRADICTS_STORED"
     BAD_SYMBOL = "BAD_SYMBOL"
+    BAD_NAME = "BAD_NAME"
     UNKNOWN_EXCHANGE = "UNKNOWN_EXCHANGE"
     UNKNOWN_ASSET_CLASS = "UNKNOWN_ASSET_CLASS"
     BAD_CURRENCY = "BAD_CURRENCY"
@@ -39,7 +40,8 @@ _SENTENCES = {
     Reason.OHLC_INCONSISTENT: "low is not the lowest or high not the highest of the bar's prices",
     Reason.BAD_TRADE_ID: "the trade id is not a whole number from 0 to 2^63 - 1",
     Reason.CONTRADICTS_STORED: "the same key is stored with other values; --replace corrects it",
-    Reason.BAD_SYMBOL: "the symbol is empty, over 64 characters, or has white space at an end",
+    Reason.BAD_SYMBOL: "the symbol is empty, over 64 characters, or has control characters",
+    Reason.BAD_NAME: "the name is over 200 characters or has control characters",
     Reason.UNKNOWN_EXCHANGE: "the exchange is neither a MIC that exchange-calendars knows nor 24/7",
     Reason.UNKNOWN_ASSET_CLASS: "there is no such asset class",
     Reason.BAD_CURRENCY: "the currency is not a code of 3 to 10 capital letters or digits",

@@ -14,6 +14,12 @@ from app.market.interval import ORIGIN, Interval
 from app.validation.reasons import Reason
 
 NUMBER = pl.Decimal(38, 18)
+# Control characters and U+FFFD (what was no UTF-8) have no place in what people search for.
+_INVISIBLE = "\\x00-\\x1f\\x7f-\\x9f\ufffd"
+_VISIBLE, _EDGE = f"[^{_INVISIBLE}]", rf"[^\s{_INVISIBLE}]"
+SYMBOL = rf"^{_EDGE}(?:{_VISIBLE}{{0,62}}{_EDGE})?$"
+CURRENCY = r"^[A-Z0-9]{3,10}$"
+NAME = rf"^{_VISIBLE}{{1,200}}$"
 _PLAIN = r"^[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})$"
 _SCIENTIFIC = re.compile(r"[+-]?[0-9.]{1,40}[eE][+-]?[0-9]{1,2}")
 _MAX_ID = r"^[0-9]{1,19}$"
@@ -45,6 +51,12 @@ def _plain(text: str) -> str:
         return format(Decimal(text), "f")
     except InvalidOperation:
         return text
+
+
+def exact(text: str) -> Decimal | None:
+    """Read one number by the rule of `with_numbers`."""
+    plain = _plain(text)
+    return Decimal(plain) if re.fullmatch(_PLAIN, plain) else None
 
 
 def first_reason(rules: Sequence[tuple[Reason, pl.Expr]]) -> pl.Expr:
@@ -89,6 +101,11 @@ def misaligned(time: str, interval: Interval) -> pl.Expr:
     """Tell the rows whose time is no bucket start of an interval in seconds."""
     since = (pl.col(time) - pl.lit(ORIGIN)).dt.total_microseconds()
     return since % (interval.count * 1_000_000) != 0
+
+
+def bad_symbol() -> pl.Expr:
+    """Tell the rows whose symbol is none."""
+    return ~pl.col("symbol").str.contains(SYMBOL).fill_null(value=False)
 
 
 def bad_trade_id(column: str) -> pl.Expr:

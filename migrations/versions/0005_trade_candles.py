@@ -9,7 +9,7 @@ midnight UTC, are exact sums of rows. A cancelled trade counts only towards the 
 
 from alembic import op
 
-from migrations.edition import is_community
+from migrations.edition import drop_rollup, is_community
 
 revision = "0005"
 down_revision = "0004"
@@ -76,6 +76,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    kind = "MATERIALIZED VIEW" if is_community() else "VIEW"
     for level, _ in reversed(LEVELS):
-        op.execute(f"DROP {kind} trade_candle_{level}")
+        drop_rollup(f"trade_candle_{level}")

@@ -5,7 +5,7 @@ Bars of one minute up to an hour are their own lowest level; daily bars need no 
 
 from alembic import op
 
-from migrations.edition import is_community
+from migrations.edition import drop_rollup, is_community
 
 revision = "0006"
 down_revision = "0005"
@@ -52,6 +52,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    kind = "MATERIALIZED VIEW" if is_community() else "VIEW"
     for level, _, _ in reversed(LEVELS):
-        op.execute(f"DROP {kind} bar_candle_{level}")
+        drop_rollup(f"bar_candle_{level}")

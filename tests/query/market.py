@@ -25,15 +25,19 @@ def new_instruments(mic: str, asset_class: AssetClass = AssetClass.EQUITY) -> Ne
     return NewInstruments(exchange=exchange_of(mic), asset_class=asset_class, currency="USD")
 
 
-def store_trades(
-    connection: Connection, folder: Path, symbol: str, mic: str, trades: Iterable[RawTrade]
-) -> Counts:
-    path = folder / "trades.csv"
+def write_trades(path: Path, trades: Iterable[RawTrade]) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("time", "price", "size", "trade_id"))
         for trade in trades:
             writer.writerow((trade.time.isoformat(), trade.price, trade.size, trade.trade_id))
+    return path
+
+
+def store_trades(
+    connection: Connection, folder: Path, symbol: str, mic: str, trades: Iterable[RawTrade]
+) -> Counts:
+    path = write_trades(folder / "trades.csv", trades)
     options = FileOptions(symbol=symbol, create=new_instruments(mic))
     return import_trades(connection, path, options, Rejects(), lambda _: None)
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 from app.errors import TickgraphError
 from app.market.candle import Candle
 from app.market.interval import Interval
-from app.query.candles import CandleLimits, Subject, read_candles
+from app.query.candles import read_candles
+from app.query.market import Market, Subject, open_market
 from app.query.server import server_state
+from app.query.shapes import Candles
 from app.query.window import Window
 from app.storage import instruments
 from app.storage.reader import Reader, open_reader
@@ -16,7 +18,7 @@ from tests.query.recompute import Expected
 
 
 @asynccontextmanager
-async def reading(url: str, statements: list[str] | None = None) -> AsyncIterator[Reader]:
+async def reading(url: str, statements: list[str] | None = None) -> AsyncIterator[Market]:
     async with open_reader(
         url,
         pool_size=4,
@@ -24,13 +26,17 @@ async def reading(url: str, statements: list[str] | None = None) -> AsyncIterato
         statement_timeout_s=60,
         on_statement=None if statements is None else statements.append,
     ) as reader:
-        yield reader
+        yield await market_of(reader)
 
 
-async def limits_of(reader: Reader, max_points: int = 50_000) -> CandleLimits:
+async def market_of(reader: Reader, max_points: int = 50_000) -> Market:
     state = await server_state(reader)
-    return CandleLimits(
-        max_points=max_points, lateness=timedelta(seconds=60), continuous=state.continuous
+    return open_market(
+        reader,
+        continuous=state.continuous,
+        max_points=max_points,
+        lateness=timedelta(seconds=60),
+        cache_bytes=1 << 24,
     )
 
 
@@ -46,17 +52,17 @@ async def subjects_of(reader: Reader, *symbols: str) -> list[Subject]:
     ]
 
 
-async def candles_of(reader: Reader, symbol: str, interval: str, window: Window) -> list[Candle]:
+async def candles_of(market: Market, symbol: str, interval: str, window: Window) -> list[Candle]:
     (answer,) = await read_candles(
-        reader,
-        await subjects_of(reader, symbol),
+        market,
+        await subjects_of(market.reader, symbol),
         Interval.parse(interval),
         window,
-        await limits_of(reader),
+        Candles(),
     )
     if isinstance(answer, TickgraphError):
         raise answer
-    return answer
+    return answer.value
 
 
 def as_expected(candles: list[Candle]) -> list[Expected]:

@@ -78,37 +78,37 @@ def sample_bars(symbol: str) -> list[RawBar]:
 
 @pytest.mark.parametrize("interval", ALL_INTERVALS)
 async def test_candles_of_trades_around_the_clock(market: TestDatabase, interval: str) -> None:
-    async with reading(market.url) as reader:
-        found = await candles_of(reader, "BUSY", interval, EVERYTHING)
+    async with reading(market.url) as opened:
+        found = await candles_of(opened, "BUSY", interval, EVERYTHING)
     assert as_expected(found) == from_trades(BUSY, interval)
 
 
 @pytest.mark.parametrize("interval", ALL_INTERVALS)
 async def test_candles_of_an_exchange_with_sessions(market: TestDatabase, interval: str) -> None:
-    async with reading(market.url) as reader:
-        found = await candles_of(reader, "US", interval, EVERYTHING)
+    async with reading(market.url) as opened:
+        found = await candles_of(opened, "US", interval, EVERYTHING)
     assert as_expected(found) == from_trades(US, interval)
 
 
 @pytest.mark.parametrize("interval", ["1m", "5m", "65m", "1h", "2h", "24h", "1d", "1w", "1mo"])
 async def test_candles_of_minute_bars(market: TestDatabase, interval: str) -> None:
-    async with reading(market.url) as reader:
-        found = await candles_of(reader, "MINUTES", interval, EVERYTHING)
+    async with reading(market.url) as opened:
+        found = await candles_of(opened, "MINUTES", interval, EVERYTHING)
     assert as_expected(found) == from_bars(MINUTES, interval)
 
 
 @pytest.mark.parametrize("interval", ["7m", "14m", "35m", "42h"])
 async def test_candles_of_seven_minute_bars(market: TestDatabase, interval: str) -> None:
-    async with reading(market.url) as reader:
-        found = await candles_of(reader, "SEVEN", interval, EVERYTHING)
+    async with reading(market.url) as opened:
+        found = await candles_of(opened, "SEVEN", interval, EVERYTHING)
     assert as_expected(found) == from_bars(SEVEN, interval)
 
 
 @pytest.mark.parametrize("interval", ["1d", "3d", "1w", "1mo", "3mo", "1y"])
 @pytest.mark.parametrize("symbol", ["AAPL", "FB", "GOOG", "IBM", "MSFT"])
 async def test_candles_of_real_daily_bars(market: TestDatabase, symbol: str, interval: str) -> None:
-    async with reading(market.url) as reader:
-        found = await candles_of(reader, symbol, interval, EVERYTHING)
+    async with reading(market.url) as opened:
+        found = await candles_of(opened, symbol, interval, EVERYTHING)
     assert as_expected(found) == from_bars(sample_bars(symbol), interval)
     assert len(found) > 1
 
@@ -118,13 +118,13 @@ async def test_candles_of_real_daily_bars(market: TestDatabase, symbol: str, int
 async def test_the_newest_n_are_the_end_of_everything(
     market: TestDatabase, interval: str, last: int
 ) -> None:
-    async with reading(market.url) as reader:
+    async with reading(market.url) as opened:
         for symbol in ("BUSY", "US"):
-            every = await candles_of(reader, symbol, interval, EVERYTHING)
-            newest = await candles_of(reader, symbol, interval, Window(last=last))
+            every = await candles_of(opened, symbol, interval, EVERYTHING)
+            newest = await candles_of(opened, symbol, interval, Window(last=last))
             assert newest == every[-last:]
             earlier = Window(last=last, end=every[-1].time)
-            assert await candles_of(reader, symbol, interval, earlier) == every[:-1][-last:]
+            assert await candles_of(opened, symbol, interval, earlier) == every[:-1][-last:]
 
 
 @pytest.mark.parametrize("interval", ["1m", "65m", "1d", "1w"])
@@ -132,15 +132,15 @@ async def test_a_range_holds_the_buckets_that_start_within_it(
     market: TestDatabase, interval: str
 ) -> None:
     start, end = START + timedelta(hours=7, seconds=1), START + timedelta(days=2, hours=3)
-    async with reading(market.url) as reader:
-        found = await candles_of(reader, "BUSY", interval, Window(start=start, end=end))
+    async with reading(market.url) as opened:
+        found = await candles_of(opened, "BUSY", interval, Window(start=start, end=end))
     expected = [each for each in from_trades(BUSY, interval) if start <= each.time < end]
     assert as_expected(found) == expected
 
 
 async def test_vwap_is_notional_over_volume(market: TestDatabase) -> None:
-    async with reading(market.url) as reader:
-        found = await candles_of(reader, "BUSY", "1h", EVERYTHING)
+    async with reading(market.url) as opened:
+        found = await candles_of(opened, "BUSY", "1h", EVERYTHING)
     notional = {each.time: Decimal(0) for each in found}
     for trade in BUSY:
         start = trade.time.replace(minute=0, second=0, microsecond=0)

@@ -35,16 +35,16 @@ async def test_batches_in_any_order_with_refreshes_between(
     rng.shuffle(batches)
     arrived = []
     with connect(database.url, timeout_s=10, statement_timeout_s=300) as connection:
-        for batch in batches:
-            store_trades(connection, tmp_path, symbol, "24/7", batch)
-            arrived += batch
-            if rng.random() < 0.5:
-                refresh(connection)
-            async with reading(database.url) as reader:
+        async with reading(database.url) as market:
+            for batch in batches:
+                store_trades(connection, tmp_path, symbol, "24/7", batch)
+                arrived += batch
+                if rng.random() < 0.5:
+                    refresh(connection)
                 for interval in INTERVALS:
-                    found = await candles_of(reader, symbol, interval, EVERYTHING)
+                    found = await candles_of(market, symbol, interval, EVERYTHING)
                     assert as_expected(found) == from_trades(arrived, interval)
-                    newest = await candles_of(reader, symbol, interval, Window(last=9))
+                    newest = await candles_of(market, symbol, interval, Window(last=9))
                     assert newest == found[-9:]
 
 
@@ -56,9 +56,9 @@ async def test_late_bars_are_in_the_next_read(database: TestDatabase, tmp_path: 
         refresh(connection)
         store_bars(connection, tmp_path, "LATEBARS", "24/7", "1m", late)
         for _ in range(2):
-            async with reading(database.url) as reader:
+            async with reading(database.url) as market:
                 for interval in ("1m", "1h", "65m", "1d"):
-                    found = await candles_of(reader, "LATEBARS", interval, EVERYTHING)
+                    found = await candles_of(market, "LATEBARS", interval, EVERYTHING)
                     assert as_expected(found) == from_bars(bars, interval)
             refresh(connection)
 
@@ -71,12 +71,12 @@ async def test_late_trade_raises_the_revision_of_its_candle_only(
     with connect(database.url, timeout_s=10, statement_timeout_s=300) as connection:
         store_trades(connection, tmp_path, "REVISED", "24/7", trades)
         refresh(connection)
-        async with reading(database.url) as reader:
-            before = await candles_of(reader, "REVISED", "1h", EVERYTHING)
+        async with reading(database.url) as market:
+            before = await candles_of(market, "REVISED", "1h", EVERYTHING)
             store_trades(connection, tmp_path, "REVISED", "24/7", [late])
-            stale = await candles_of(reader, "REVISED", "1h", EVERYTHING)
+            stale = await candles_of(market, "REVISED", "1h", EVERYTHING)
             refresh(connection)
-            after = await candles_of(reader, "REVISED", "1h", EVERYTHING)
+            after = await candles_of(market, "REVISED", "1h", EVERYTHING)
     assert stale == after
     hour = late.time.replace(minute=0, second=0, microsecond=0)
     changed = [new.time for old, new in zip(before, after, strict=True) if old != new]
@@ -92,11 +92,11 @@ async def test_a_candle_is_final_when_data_have_passed_its_end(
     with connect(database.url, timeout_s=10, statement_timeout_s=300) as connection:
         store_trades(connection, tmp_path, "FINAL", "24/7", trades)
     watermark = max(each.time for each in trades) - timedelta(seconds=60)
-    async with reading(database.url) as reader:
+    async with reading(database.url) as market:
         for interval, width in (("1m", 60), ("1h", 3600)):
-            for each in await candles_of(reader, "FINAL", interval, EVERYTHING):
+            for each in await candles_of(market, "FINAL", interval, EVERYTHING):
                 assert each.final == (each.time + timedelta(seconds=width) <= watermark)
-        days = await candles_of(reader, "FINAL", "1d", EVERYTHING)
+        days = await candles_of(market, "FINAL", "1d", EVERYTHING)
     assert [each.final for each in days] == [
         each.time + timedelta(days=1) <= watermark for each in days
     ]

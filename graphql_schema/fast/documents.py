@@ -1,0 +1,155 @@
+"""Remember what each document compiles to; answer requests from it where that is possible."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+)
+from graphql.execution.values import get_variable_values
+
+from app.errors import TickgraphError
+from app.query.market import Market
+from graphql_schema.context import Context
+from graphql_schema.fast.plan import Compiler, Plan
+from graphql_schema.fast.run import Bases, run
+from graphql_schema.fast.selection import Selections, Unsupported, switches
+from graphql_schema.schema import Schema
+
+_MAX_DOCUMENTS = 1000
+_MAX_PLANS = 16  # of one document, for different values of its @skip and @include variables
+
+
+class Document:
+    """One operation of one document, and its plans by the values that switch its parts."""
+
+    def __init__(self, schema: Schema, document: DocumentNode, name: str | None) -> None:
+        self._schema = schema._schema
+        self._operation = _operation(document, name)
+        self._switches = sorted(switches(document))
+        self._fragments = {
+            node.name.value: node
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        self._plans: dict[tuple[bool | None, ...], Plan | None] = {}
+
+    async def answer(self, variables: Mapping[str, Any], context: Context, bases: Bases) -> bytes:
+        """Give the data as JSON text, and tell what it was made from.
+
+        Raises:
+            Unsupported: the ordinary path must answer.
+        """
+        values = get_variable_values(
+            self._schema, self._operation.variable_definitions or (), dict(variables)
+        )
+        if isinstance(values, list):
+            raise Unsupported("variables")
+        switched = tuple(values.coerced.get(name) for name in self._switches)
+        if switched not in self._plans:
+            plan = self._compile(dict(zip(self._switches, switched, strict=True)))
+            if len(self._plans) == _MAX_PLANS:
+                self._plans.clear()
+            self._plans[switched] = plan
+        known = self._plans[switched]
+        if known is None:
+            raise Unsupported("selection")
+        return await run(known, values, context, bases)
+
+    def _compile(self, flags: Mapping[str, bool | None]) -> Plan | None:
+        if None in flags.values():
+            return None  # an error that the ordinary path words
+        selections = Selections(self._fragments, flags)
+        grouped: dict[str, Any] = {}
+        try:
+            selections.add(self._operation.selection_set, frozenset({"Query"}), grouped, set())
+            return Compiler(schema=self._schema, selections=selections).plan(grouped)
+        except Unsupported:
+            return None
+
+
+class FastDocuments:
+    """Answers requests fast where that is possible; `outcomes` counts what became of them."""
+
+    def __init__(self, schema: Schema, market: Market) -> None:
+        self._schema = schema
+        self._market = market
+        self._documents: OrderedDict[tuple[str, str | None], Document | None] = OrderedDict()
+        self.outcomes: Counter[str] = Counter()
+
+    async def respond(self, request: bytes, context: Context) -> bytes | None:
+        """Give the response to a request's JSON body; None where the ordinary path must answer.
+
+        A response is remembered under the very bytes of the request, and only while it holds.
+        """
+        kept = self._market.responses.peek(request)
+        confirmed = kept and await self._market.ledger.confirm(kept.instrument_ids)
+        if kept is not None and confirmed and request in self._market.responses.memory:
+            self.outcomes["cached"] += 1
+            return kept.body
+        asked = _read(request)
+        if asked is None:
+            return None
+        query, name, variables = asked
+        document = self._documents.get((query, name))
+        if document is None:
+            self.outcomes["unknown"] += 1
+            return None
+        self._documents.move_to_end((query, name))
+        stamp, bases = self._market.responses.stamp(), Bases()
+        try:
+            data = await document.answer(variables, context, bases)
+        except (Unsupported, TickgraphError, GraphQLError):
+            self.outcomes["fallback"] += 1
+            return None
+        self.outcomes["fast"] += 1
+        response = b'{"data":' + data + b"}"
+        if bases.kept and bases.found:
+            self._market.responses.keep(request, response, bases.found, stamp)
+        return response
+
+    def learn(self, query: str, name: str | None) -> None:
+        """Remember a document that the ordinary path has found valid and within the limits."""
+        if (query, name) in self._documents:
+            return
+        try:
+            self._documents[query, name] = Document(self._schema, parse(query), name)
+        except Unsupported:
+            self._documents[query, name] = None
+        while len(self._documents) > _MAX_DOCUMENTS:
+            self._documents.popitem(last=False)
+
+
+def _read(request: bytes) -> tuple[str, str | None, Mapping[str, Any]] | None:
+    """Give query, operation name and variables; None where they are not plainly so."""
+    try:
+        asked = orjson.loads(request)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(asked, dict):
+        return None
+    query, name, variables = (asked.get(key) for key in ("query", "operationName", "variables"))
+    if not isinstance(query, str) or not isinstance(name, str | None):
+        return None
+    if not isinstance(variables, dict | None) or asked.get("extensions") not in (None, {}):
+        return None
+    return query, name, variables or {}
+
+
+def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [
+        node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+    ]
+    chosen = [
+        node for node in operations if name is None or (node.name and node.name.value == name)
+    ]
+    if len(chosen) != 1 or chosen[0].operation is not OperationType.QUERY or chosen[0].directives:
+        raise Unsupported("operation")
+    return chosen[0]
