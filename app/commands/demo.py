@@ -17,7 +17,8 @@ from app.market.calendar import ALWAYS_OPEN, exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
 from app.rollups.refresh import refresh
-from app.storage.database import Connection, one_row
+from app.storage.contents import foreign_instruments, newest_simulated, with_daily_bars
+from app.storage.database import Connection
 from app.storage.instrument_writes import NewInstruments
 
 # The shares in the public-domain sample package: daily bars of 2000 to 2013, unadjusted.
@@ -29,29 +30,7 @@ _SHARES = {
     "MSFT": ("Microsoft Corporation", "XNAS"),
 }
 _HISTORY = timedelta(days=3)
-
 _MADE_BY_DEMO = "demo-instruments.parquet"
-
-# foreign: instruments that the demo did not make; a share of the same symbol may be somebody's own.
-FOREIGN = """
-SELECT count(*)
-FROM instrument
-WHERE NOT simulated
-  AND (NOT symbol = ANY (%s) OR NOT EXISTS (SELECT FROM batch WHERE source = %s))
-"""
-# newest: the last trade of a simulated instrument, and its price.
-NEWEST = """
-SELECT l.last_time, l.price
-FROM instrument AS i
-JOIN latest AS l USING (instrument_id)
-WHERE i.symbol = %s AND i.simulated AND l.interval_minutes = 0
-"""
-LOADED = """
-SELECT count(*)
-FROM instrument AS i
-JOIN latest AS l USING (instrument_id)
-WHERE i.symbol = ANY (%s) AND l.interval_minutes = 1440
-"""
 
 
 def load_demo(connection: Connection, on_progress: Callable[[str], None]) -> None:
@@ -60,12 +39,12 @@ def load_demo(connection: Connection, on_progress: Callable[[str], None]) -> Non
     Raises:
         DatabaseUnavailable: the database holds somebody's own instruments.
     """
-    if one_row(connection, FOREIGN, (list(_SHARES), f"file:{_MADE_BY_DEMO}"))[0]:
+    if foreign_instruments(connection, list(_SHARES), f"file:{_MADE_BY_DEMO}"):
         raise DatabaseUnavailable(
             "the database holds instruments of your own: the demo would mix its data with them"
             " (`tickgraph serve` serves yours; TICKGRAPH_DATA_DIR names another place)"
         )
-    if one_row(connection, LOADED, (list(_SHARES),))[0] < len(_SHARES):
+    if with_daily_bars(connection, list(_SHARES)) < len(_SHARES):
         on_progress("loading daily bars of AAPL, FB, GOOG, IBM and MSFT, 2000 to 2013")
         _load_shares(connection)
     _load_simulated(connection, on_progress)
@@ -88,9 +67,9 @@ def _load_shares(connection: Connection) -> None:
 def _load_simulated(connection: Connection, on_progress: Callable[[str], None]) -> None:
     now = datetime.now(UTC)
     for each in SIMULATED:
-        newest = connection.execute(NEWEST, (each.symbol,)).fetchone()
-        start, price = (now - _HISTORY, each.price) if newest is None else newest
-        start = max(start + timedelta(milliseconds=1), now - _HISTORY)
+        newest = newest_simulated(connection, each.symbol)
+        last, price = (now - _HISTORY, each.price) if newest is None else newest
+        start = max(last + timedelta(milliseconds=1), now - _HISTORY)
         frame = simulate(each, start, now, float(price))
         if frame.is_empty():
             continue

@@ -7,15 +7,15 @@ from enum import StrEnum
 from app.commands.database import OpenDatabase, refuse_unknown
 from app.errors import TickgraphError
 from app.rollups.catalogue import ROLLUPS
-from app.rollups.refresh import are_continuous
+from app.rollups.refresh import are_continuous, freshness
 from app.storage.database import (
     Connection,
     DatabaseUnusable,
     Edition,
     ServerFacts,
-    one_row,
     refuse_unusable,
     server_facts,
+    server_setting,
 )
 from app.storage.migrate import schema_state
 
@@ -38,14 +38,6 @@ class Finding:
     advice: str | None = None
 
 
-# freshness: how far the roll-ups are behind the commit log, and since when.
-FRESHNESS = """
-SELECT (SELECT count(*) FROM batch WHERE batch_id > s.refreshed_batch_id),
-       s.refreshed_at, (SELECT count(*) FROM batch)
-FROM rollup_state AS s
-"""
-# setting: one server setting as text.
-SETTING = "SELECT current_setting(%s, true)"
 _WANTED_CONNECTIONS = 20
 
 
@@ -110,7 +102,7 @@ def _extension(facts: ServerFacts) -> Iterator[Finding]:
 
 
 def _server_settings(connection: Connection, *, embedded: bool) -> Iterator[Finding]:
-    timezone = _setting(connection, "log_timezone")
+    timezone = server_setting(connection, "log_timezone")
     yield Finding(verdict=Verdict.OK, subject="time zone", found=f"sessions UTC, log {timezone}")
     if embedded:
         yield Finding(
@@ -120,7 +112,7 @@ def _server_settings(connection: Connection, *, embedded: bool) -> Iterator[Find
             advice="for production name a server in TICKGRAPH_DATABASE_URL",
         )
         return
-    connections = int(_setting(connection, "max_connections"))
+    connections = int(server_setting(connection, "max_connections"))
     enough = connections >= _WANTED_CONNECTIONS
     yield Finding(
         verdict=Verdict.OK if enough else Verdict.PROBLEM,
@@ -132,7 +124,7 @@ def _server_settings(connection: Connection, *, embedded: bool) -> Iterator[Find
         ("fsync", "off loses committed data in a power loss: turn it on"),
         ("full_page_writes", "off can corrupt the database in a power loss: turn it on"),
     ):
-        on = _setting(connection, name) == "on"
+        on = server_setting(connection, name) == "on"
         yield Finding(
             verdict=Verdict.OK if on else Verdict.PROBLEM,
             subject=name,
@@ -153,16 +145,14 @@ def _rollups(connection: Connection, facts: ServerFacts) -> Iterator[Finding]:
         )
     else:
         yield Finding(verdict=Verdict.OK, subject="roll-ups", found=f"{len(ROLLUPS)} {kept}")
-    pending, refreshed_at, batches = one_row(connection, FRESHNESS)
-    fresh = not continuous or not pending
+    state = freshness(connection)
+    pending = state.pending if continuous else 0
     yield Finding(
-        verdict=Verdict.OK if fresh else Verdict.NOTE,
+        verdict=Verdict.NOTE if pending else Verdict.OK,
         subject="freshness",
-        found=f"{batches} batches, {0 if not continuous else pending} not in the roll-ups yet;"
-        f" last refresh {refreshed_at:%Y-%m-%d %H:%M:%S} UTC",
-        advice=None if fresh else "a running server follows by itself; or run `tickgraph refresh`",
+        found=f"{state.batches} batches, {pending} not in the roll-ups yet;"
+        f" last refresh {state.refreshed_at:%Y-%m-%d %H:%M:%S} UTC",
+        advice="a running server follows by itself; or run `tickgraph refresh`"
+        if pending
+        else None,
     )
-
-
-def _setting(connection: Connection, name: str) -> str:
-    return str(one_row(connection, SETTING, (name,))[0])

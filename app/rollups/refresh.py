@@ -40,6 +40,14 @@ SET refreshed_batch_id = %(batch_id)s, refreshed_at = clock_timestamp()
 WHERE refreshed_batch_id < %(batch_id)s
 """
 
+# freshness: how far the roll-ups are behind the commit log, and since when.
+FRESHNESS = """
+SELECT (SELECT count(*) FROM batch),
+       (SELECT count(*) FROM batch WHERE batch_id > s.refreshed_batch_id),
+       s.refreshed_at
+FROM rollup_state AS s
+"""
+
 # are_continuous: false where the roll-ups are plain views (Apache edition), which are always fresh.
 ARE_CONTINUOUS = """
 SELECT count(*) = %s
@@ -54,6 +62,21 @@ class Refreshed:
 
     batch_id: int
     windows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How many batches there are, how many the roll-ups lack, when they were last brought up."""
+
+    batches: int
+    pending: int
+    refreshed_at: datetime
+
+
+def freshness(connection: Connection) -> Freshness:
+    """Tell how far the roll-ups are behind the commit log."""
+    batches, pending, refreshed_at = one_row(connection, FRESHNESS)
+    return Freshness(batches=batches, pending=pending, refreshed_at=refreshed_at)
 
 
 def are_continuous(connection: Connection) -> bool:

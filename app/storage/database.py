@@ -21,6 +21,9 @@ _REFUSED_LOGIN = re.compile(
     r'|role "[^"]*" (?:does not exist|is not permitted to log in)'
 )
 
+# setting: one server setting.
+SETTING = "SELECT current_setting(%s, true)"
+
 MIN_POSTGRES = 150000
 MIN_TIMESCALE = (2, 17)
 
@@ -96,6 +99,11 @@ def one_row(
     if row is None:
         raise psycopg.DataError("a statement that always gives a row gave none")
     return row
+
+
+def server_setting(connection: Connection, name: str) -> str:
+    """Give one setting of the server as text."""
+    return str(one_row(connection, SETTING, (name,))[0])
 
 
 def server_facts(connection: Connection) -> ServerFacts:

@@ -25,11 +25,11 @@ ALLOWED: dict[str, set[str]] = {
     "migrations": set(),
 }
 ROOTS = {"app.main", "app.cli", "app.commands"}
+# app.embedded looks after its own database, as a server would.
 SQL_ROOMS = {
     "app.storage",
     "app.rollups",
     "app.query",
-    "app.commands",
     "app.embedded",
     "migrations",
 }
