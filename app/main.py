@@ -14,11 +14,13 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app.errors import TickgraphError
+from app.query.answers import AnswerCache
 from app.query.market import open_market
 from app.query.server import server_state
 from app.rollups.refresher import Refresher
 from app.settings import Settings
 from app.storage.reader import Reader, open_reader
+from app.telemetry.metrics import CONTENT_TYPE, Counted, Measured, Metrics
 from app.web.pages import assets, graphiql_page, wants_page
 from graphql_schema.context import Context, Limits
 from graphql_schema.errors import public_message
@@ -51,6 +53,7 @@ def create_app(
         ) as reader:
             app.state.reader = reader
             app.state.view = await _view(settings, reader, embedded=embedded)
+            app.state.metrics = _metrics_of(app.state.view)
             refresher = Refresher(
                 database_url,
                 interval_s=settings.refresh_interval_s,
@@ -70,6 +73,7 @@ def create_app(
         WebSocketRoute("/graphql", graphql),
         Route("/healthz", _health),
         Route("/readyz", _ready),
+        Route("/metrics", _metrics),
     ]
     if settings.graphiql:
         routes += [
@@ -102,6 +106,32 @@ async def _view(settings: Settings, reader: Reader, *, embedded: bool) -> GraphQ
         introspection=settings.introspection,
     )
     return GraphQLView(schema, context, max_body_bytes=settings.max_body_bytes)
+
+
+def _metrics_of(view: GraphQLView) -> Metrics:
+    levels = {"fragments": view.market.fragments, "responses": view.market.responses}
+    answers = Counted(
+        name="tickgraph_answers",
+        words="Requests by how they were answered: cached, fast, fallback, unknown.",
+        label="how",
+        read=lambda: view.fast.outcomes,
+    )
+    used = Measured(
+        name="tickgraph_cache_used_bytes",
+        words="Bytes that remembered answers take.",
+        label="level",
+        read=lambda: {name: level.memory.used_bytes for name, level in levels.items()},
+    )
+    return Metrics([answers, *(_looked_up(*level) for level in levels.items()), used])
+
+
+def _looked_up(name: str, level: AnswerCache) -> Counted:
+    return Counted(
+        name=f"tickgraph_cache_{name}",
+        words="Look-ups and departures of a level of remembered answers.",
+        label="outcome",
+        read=lambda: level.memory.outcomes,
+    )
 
 
 class _Graphql:
@@ -138,6 +168,11 @@ async def _ready(request: Request) -> Response:
         body = {"status": "unavailable", "code": error.code, "message": public_message(error)}
         return JSONResponse(body, status_code=503)
     return JSONResponse({"status": "ok", "pendingBatches": state.pending})
+
+
+async def _metrics(request: Request) -> Response:
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 
 async def _refused(request: Request, error: Exception) -> Response:

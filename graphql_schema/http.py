@@ -21,6 +21,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 
+from app.query.market import Market
 from graphql_schema.context import Context
 from graphql_schema.fast.documents import FastDocuments
 from graphql_schema.media_types import (
@@ -81,6 +82,11 @@ class GraphQLView(GraphQL[Context, None]):
         except ClientDisconnect:
             return
         await response(scope, receive, send)
+
+    @property
+    def market(self) -> Market:
+        """What the answers are read through."""
+        return self._context.market
 
     async def _fast(self, request: Request) -> Response | None:
         """Answer a document that has been valid before; None leaves it to the ordinary path."""

@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.query": {"app.errors", "app.market", "app.storage", "app.rollups"},
     "app.embedded": {"app.errors"},
     "app.web": set(),
+    "app.telemetry": set(),
     "graphql_schema": {"app.errors", "app.market", "app.storage", "app.rollups", "app.query"},
     "migrations": set(),
 }
