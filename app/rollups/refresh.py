@@ -4,13 +4,14 @@ TimescaleDB does not show rows below a roll-up's watermark until a refresh; so t
 truth of what is fresh. Batches up to `refreshed_batch_id` are in the roll-ups (or above every
 watermark, where the views read the rows themselves); what later batches touched is read from the
 rows (app.query.plan). A refresh ends at the present bucket, which stays open: a watermark past it
-would freeze it.
+would freeze it. The next one begins there (`rollup_progress`), or the watermark would leap over it.
+That is why the server's own refresh policies are not used: they know neither the log nor the end.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from psycopg import sql
 
@@ -33,11 +34,25 @@ GROUP BY kind, batch_id
 ORDER BY kind, min(first_time)
 """
 
+# progress: up to where each roll-up is made; it never goes back, whatever a clock says.
+PROGRESS = "SELECT view_name, made_to FROM rollup_progress"
+MADE = """
+INSERT INTO rollup_progress AS p (view_name, made_to)
+VALUES (%s, %s)
+ON CONFLICT (view_name) DO UPDATE SET made_to = greatest(p.made_to, excluded.made_to)
+"""
+
+# newest_rows: the newest time of trades and of bars.
+NEWEST_ROWS = """
+SELECT CASE WHEN interval_minutes = 0 THEN 'TRADES' ELSE 'BARS' END, max(last_time)
+FROM latest
+GROUP BY 1
+"""
+
 # advance: the mark only moves forward.
 ADVANCE = """
 UPDATE rollup_state
-SET refreshed_batch_id = %(batch_id)s, refreshed_at = clock_timestamp()
-WHERE refreshed_batch_id < %(batch_id)s
+SET refreshed_batch_id = greatest(refreshed_batch_id, %s), refreshed_at = clock_timestamp()
 """
 
 # freshness: how far the roll-ups are behind the commit log, and since when.
@@ -94,36 +109,53 @@ def refresh(connection: Connection, *, now: datetime | None = None) -> Refreshed
         if not alone:
             return None
         newest, mark = _number(connection, NEWEST), _number(connection, MARK)
-        if newest <= mark:
-            return Refreshed(batch_id=mark, windows=0)
-        windows = 0
-        if are_continuous(connection):
-            pending = connection.execute(PENDING, (mark, newest)).fetchall()
-            for rollup in ROLLUPS:
-                ranges = _joined(
-                    [(first, last) for kind, first, last in pending if kind == rollup.source]
-                )
-                for first, last in ranges:
-                    windows += _refresh_window(
-                        connection, rollup, first, last, now or datetime.now(UTC)
-                    )
-        connection.execute(ADVANCE, {"batch_id": newest})
+        if not are_continuous(connection):
+            connection.execute(ADVANCE, (newest,))
+            return Refreshed(batch_id=newest, windows=0)
+        windows = _follow(connection, mark, newest, now or _clock(connection))
         return Refreshed(batch_id=newest, windows=windows)
 
 
+def _follow(connection: Connection, mark: int, newest: int, now: datetime) -> int:
+    """Refresh what batches in (mark, newest] touched, and buckets that have closed since."""
+    pending = connection.execute(PENDING, (mark, newest)).fetchall() if newest > mark else []
+    progress: dict[str, datetime] = dict(connection.execute(PROGRESS).fetchall())
+    newest_rows: dict[str, datetime] = dict(connection.execute(NEWEST_ROWS).fetchall())
+    windows, made = 0, []
+    for rollup in ROLLUPS:
+        rows = newest_rows.get(rollup.source)
+        made_to = progress.get(rollup.view)
+        end = _floor(now, rollup.width)
+        end = end if made_to is None else max(end, made_to)
+        ranges = [(first, last) for kind, first, last in pending if kind == rollup.source]
+        if made_to is not None and rows is not None and made_to <= rows and made_to < end:
+            # To the present bucket: nothing below the watermark may be left out.
+            ranges = sorted([*ranges, (made_to, end)])
+        if ranges:
+            made.append((rollup.view, end))
+        for first, last in _joined(ranges):
+            windows += _refresh_window(connection, rollup, first, last, end)
+    if made or newest > mark:
+        with connection.transaction():
+            for view, end in made:
+                connection.execute(MADE, (view, end))
+            connection.execute(ADVANCE, (newest,))
+    return windows
+
+
 def window(
-    rollup: Rollup, first: datetime, last: datetime, now: datetime
+    rollup: Rollup, first: datetime, last: datetime, end: datetime
 ) -> tuple[datetime, datetime] | None:
-    """Give the whole buckets that hold [first, last] and have ended by now; None where none has."""
+    """Give the whole buckets that hold [first, last], before `end`; None where there is none."""
     start = _floor(first, rollup.width)
-    end = min(_floor(last, rollup.width) + rollup.width, _floor(now, rollup.width))
-    return (start, end) if start < end else None
+    stop = min(_floor(last, rollup.width) + rollup.width, end)
+    return (start, stop) if start < stop else None
 
 
 def _refresh_window(
-    connection: Connection, rollup: Rollup, first: datetime, last: datetime, now: datetime
+    connection: Connection, rollup: Rollup, first: datetime, last: datetime, end: datetime
 ) -> int:
-    bounds = window(rollup, first, last, now)
+    bounds = window(rollup, first, last, end)
     if bounds is None:
         return 0
     # CALL takes no parameters over the extended protocol when it must not be in a transaction.
@@ -149,6 +181,12 @@ def _joined(
 
 def _floor(moment: datetime, width: timedelta) -> datetime:
     return ORIGIN + (moment - ORIGIN) // width * width
+
+
+def _clock(connection: Connection) -> datetime:
+    """Give the database's time: one clock for all processes."""
+    moment: datetime = one_row(connection, "SELECT clock_timestamp()")[0]
+    return moment
 
 
 def _number(connection: Connection, statement: str) -> int:
