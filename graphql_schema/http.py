@@ -90,7 +90,8 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def _fast(self, request: Request) -> Response | None:
         """Answer a document that has been valid before; None leaves it to the ordinary path."""
-        if request.method != "POST" or request.headers.get("content-type") != PLAIN_JSON:
+        body_type = media_type_of(request.headers.get("content-type", ""))
+        if request.method != "POST" or body_type != PLAIN_JSON:
             return None
         body = await self.fast.respond(await request.body(), self._context.for_operation())
         if body is None:
