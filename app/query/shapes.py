@@ -22,16 +22,17 @@ _FINAL = "(c.time < s.final_before)"
 # How each field of a candle is written as JSON text, equal to what the ordinary path writes.
 _TEXT = {
     "time": "to_json(c.time)",
-    "open": "'\"', c.open, '\"'",
-    "high": "'\"', c.high, '\"'",
-    "low": "'\"', c.low, '\"'",
-    "close": "'\"', c.close, '\"'",
-    "volume": "'\"', c.volume, '\"'",
+    "open": "c.open",
+    "high": "c.high",
+    "low": "c.low",
+    "close": "c.close",
+    "volume": "c.volume",
     "vwap": f"coalesce('\"' || {_VWAP} || '\"', 'null')",
     "trades": "c.trades",
     "revision": "c.revision",
     "final": f"CASE WHEN {_FINAL} THEN 'true' ELSE 'false' END",
 }
+_QUOTED = frozenset({"open", "high", "low", "close", "volume"})  # Decimal is text in JSON
 _NUMBER = {
     "time": "(extract(epoch FROM c.time) * 1000)::bigint",
     "open": "c.open",
@@ -90,12 +91,13 @@ class JsonRows:
 
     def sql(self, candles: str) -> str:
         """Ask for one row: the count and the array's text."""
-        return _aggregated(candles, f"string_agg({_object(self)}, ',' ORDER BY c.time)")
+        listed = f"string_agg({_object(self)}, ',' ORDER BY c.time)"
+        return _aggregated(candles, f"concat('[', {listed}, ']')")
 
     def read(self, rows: Sequence[Row]) -> Found[bytes]:
         """Take the text."""
         count, oldest, text = _only(rows)
-        return Found(count=count, oldest=oldest, value=f"[{text or ''}]".encode())
+        return Found(count=count, oldest=oldest, value=text or b"[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +117,30 @@ class JsonColumns:
                 parts += [literal(f"{opening}["), listed, "']'"]
             else:
                 parts.append(literal(opening + quoted(self.typename)))
-        return _aggregated(candles, f"concat({', '.join(parts)})")
+        return _aggregated(candles, f"concat('{{', {', '.join([*parts, literal('}')])})")
 
     def read(self, rows: Sequence[Row]) -> Found[bytes]:
         """Take the text."""
         count, oldest, text = _only(rows)
-        written = f"{{{text or self._empty()}}}".encode()
-        return Found(count=count, oldest=oldest, value=written)
+        return Found(count=count, oldest=oldest, value=text or self._empty())
 
-    def _empty(self) -> str:
+    def _empty(self) -> bytes:
         """Write the object of an instrument that nothing was read for."""
-        return ",".join(
+        fields = [
             f"{quoted(key)}:{'[]' if column else quoted(self.typename)}"
             for key, column in self.fields
-        )
+        ]
+        return f"{{{','.join(fields)}}}".encode()
 
 
-def _only(rows: Sequence[Row]) -> tuple[int, datetime | None, str | None]:
+def _only(rows: Sequence[Row]) -> tuple[int, datetime | None, bytes | None]:
     return (rows[0]["count"], rows[0]["oldest"], rows[0]["text"]) if rows else (0, None, None)
 
 
 def _aggregated(candles: str, text: str) -> str:
+    # As bytea: what goes out as bytes need not be a Python str in between.
     return f"""
-    SELECT count(*) AS count, min(c.time) AS oldest, {text} AS text
+    SELECT count(*) AS count, min(c.time) AS oldest, convert_to({text}, 'UTF8') AS text
     FROM ({candles}) AS c
 """  # noqa: S608
 
@@ -150,8 +153,9 @@ def _object(shape: JsonRows) -> str:
         if not field:
             text += quoted(shape.typename)
             continue
-        parts += [literal(text), _TEXT[field]]
-        text = ""
+        quote = '"' if field in _QUOTED else ""
+        parts += [literal(text + quote), _TEXT[field]]
+        text = quote
     return f"concat({', '.join([*parts, literal(text + '}')])})"
 
 

@@ -42,7 +42,7 @@ class Document:
         self._plans: dict[tuple[bool | None, ...], Plan | None] = {}
 
     async def answer(self, variables: Mapping[str, Any], context: Context, bases: Bases) -> bytes:
-        """Give the data as JSON text, and tell what it was made from.
+        """Give the response as JSON text, and tell what it was made from.
 
         Raises:
             Unsupported: the ordinary path must answer.
@@ -105,12 +105,11 @@ class FastDocuments:
         self._documents.move_to_end((query, name))
         stamp, bases = self._market.responses.stamp(), Bases()
         try:
-            data = await document.answer(variables, context, bases)
+            response = await document.answer(variables, context, bases)
         except (Unsupported, TickgraphError, GraphQLError):
             self.outcomes["fallback"] += 1
             return None
         self.outcomes["fast"] += 1
-        response = b'{"data":' + data + b"}"
         if bases.kept and bases.found:
             self._market.responses.keep(request, response, bases.found, stamp)
         return response
