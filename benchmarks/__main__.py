@@ -2,10 +2,16 @@
 
 import sys
 
-from benchmarks import ingest
+from benchmarks import chunks, growth, ingest, memory, reads
 from benchmarks.report import write
 
-BENCHMARKS = {"ingest": ingest.run}
+BENCHMARKS = {
+    "ingest": ingest.run,
+    "reads": reads.run,
+    "growth": growth.run,
+    "chunks": chunks.run,
+    "memory": memory.run,
+}
 
 
 def main() -> None:
