@@ -10,11 +10,11 @@ import polars as pl
 
 from app.ingestion.file_import import FileOptions, import_bars
 from app.ingestion.rejects import Rejects
-from app.ingestion.symbols import NewInstruments
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
 from app.storage.database import connect
+from app.storage.instrument_writes import NewInstruments
 from app.storage.migrate import migrate
 from benchmarks.pinning import Cores, choose_cores, pinned
 from tests.parts.postgres import NativeServer, native_timescaledb

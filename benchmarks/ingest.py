@@ -9,10 +9,10 @@ import psycopg
 
 from app.ingestion.file_import import FileOptions, import_trades
 from app.ingestion.rejects import Rejects
-from app.ingestion.symbols import NewInstruments
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.storage.database import connect
+from app.storage.instrument_writes import NewInstruments
 from app.storage.migrate import migrate
 from benchmarks.measure import in_turns, spread, timed
 from benchmarks.report import Result

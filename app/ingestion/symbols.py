@@ -9,8 +9,7 @@ from app.market.calendar import TradingCalendar
 from app.market.instrument import MAY_BE_NEGATIVE, Exchange
 from app.storage import instrument_writes
 from app.storage.database import Connection
-from app.storage.instrument_writes import InstrumentRecord, Meaning
-from app.storage.instrument_writes import NewInstruments as NewInstruments
+from app.storage.instrument_writes import InstrumentRecord, Meaning, NewInstruments
 
 _START = datetime(1, 1, 1, tzinfo=UTC)
 _END = datetime(9999, 1, 1, tzinfo=UTC)

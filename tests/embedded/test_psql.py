@@ -1,15 +1,18 @@
-import shutil
 import subprocess
 
-import pytest
-
-PSQL = shutil.which("psql")
-pytestmark = pytest.mark.skipif(PSQL is None, reason="psql is not installed")
+from tests.parts.postgres import timescaledb_programs
 
 
 def psql(url: str, script: str) -> str:
     outcome = subprocess.run(
-        [str(PSQL), "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet", "-At", url],
+        [
+            str(timescaledb_programs() / "psql"),
+            "--no-psqlrc",
+            "--set=ON_ERROR_STOP=1",
+            "--quiet",
+            "-At",
+            url,
+        ],
         input=script,
         capture_output=True,
         text=True,

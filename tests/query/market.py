@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from app.ingestion.file_import import FileOptions, import_bars, import_trades
 from app.ingestion.rejects import Rejects
-from app.ingestion.symbols import NewInstruments
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
 from app.storage.batches import Counts
 from app.storage.database import Connection
+from app.storage.instrument_writes import NewInstruments
 from tests.query.recompute import RawBar, RawTrade
 
 NEW_YORK = ZoneInfo("America/New_York")
