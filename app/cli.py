@@ -9,17 +9,26 @@ from types import FrameType
 
 import click
 
+from app.commands.configuration import tell_configuration
+from app.commands.console import say, settings
 from app.commands.database import open_database
 from app.commands.demo import load_demo
-from app.commands.doctor import Finding, Verdict, examine, unopened
-from app.commands.importing import ImportRequest, import_command, new_instruments
+from app.commands.doctor import examine, unopened
+from app.commands.findings import Finding, Verdict
+from app.commands.importing import KINDS, ImportRequest, as_text, import_command, new_instruments
+from app.commands.live_feed import live_feed
+from app.commands.operator import operator
+from app.commands.policies import require_policies
+from app.commands.quarantine import quarantine
 from app.commands.serving import base_url, listen, serve
+from app.commands.streaming import ingest
+from app.commands.verifying import verify, verify_request
 from app.errors import TickgraphError
+from app.ingestion.delivery import Delivery
 from app.ingestion.times import is_zone
 from app.main import create_app
 from app.market.interval import Interval
 from app.rollups.refresh import refresh
-from app.settings import Settings
 from app.settings import reference as settings_reference
 from graphql_schema.schema import build_schema
 
@@ -30,12 +39,16 @@ Tickgraph is ready.
   GraphQL    {base}/graphql      (POST)
   health     {base}/healthz   {base}/readyz
 
-Three queries to try:
+To try:
 
   {{ instrument(symbol: "AAPL") {{ name candles(interval: "1mo", last: 12) {{ time open high low close volume }} }} }}
   {{ instruments(symbols: ["SIM.BTC", "SIM.ACME"]) {{ symbol candles(interval: "1m", last: 5) {{ time close trades final }} }} }}
   curl -s {base}/graphql -H 'content-type: application/json' \\
     -d '{{"query": "{{ instrument(symbol: \\"MSFT\\") {{ series(interval: \\"1w\\", last: 52) {{ time close }} }} }}"}}'
+
+and, in GraphiQL, candles as they move:
+
+  subscription {{ candles(symbols: ["SIM.BTC", "SIM.ETH"], interval: "1m") {{ symbol time revision candle {{ open high low close trades }} }} }}
 
 SIM.* instruments have made-up prices. Ctrl-C ends everything.
 """  # noqa: E501 - queries to copy
@@ -49,33 +62,38 @@ def cli() -> None:
 @cli.command()
 def demo() -> None:
     """Load sample data and serve it, with GraphiQL."""
-    settings = _settings()
-    with listen(settings) as listening, open_database(settings, _say) as database:
+    found = settings()
+    with listen(found) as listening, open_database(found, say) as database:
         database.bring_up_to_date()
+        require_policies(database)
+        tell_configuration(database)
         with database.connection() as connection:
-            load_demo(connection, _say)
-        app = create_app(settings, database.url, embedded=database.embedded)
+            load_demo(connection, say)
+        app = create_app(found, database.url, embedded=database.embedded)
         ready = _TRY.format(base=base_url(listening))
-        serve(app, listening, "warning", lambda: click.echo(ready))
+        with live_feed(database.url):
+            serve(app, listening, "warning", lambda: click.echo(ready))
 
 
 @cli.command("serve")
 @click.option("--embedded", is_flag=True, help="Serve from the embedded database.")
 def serve_command(*, embedded: bool) -> None:
     """Serve a database that is ready: the server of TICKGRAPH_DATABASE_URL."""
-    settings = _settings()
-    if settings.database_url is None and not embedded:
+    found = settings()
+    if found.database_url is None and not embedded:
         raise click.UsageError(
             "name the server in TICKGRAPH_DATABASE_URL, or say --embedded for the database that"
             " Tickgraph brings along (not for production)"
         )
-    if settings.database_url is not None and embedded:
+    if found.database_url is not None and embedded:
         raise click.UsageError("--embedded and TICKGRAPH_DATABASE_URL exclude each other")
-    with listen(settings) as listening, open_database(settings, _say) as database:
+    with listen(found) as listening, open_database(found, say) as database:
         database.require_schema()
-        app = create_app(settings, database.url, embedded=database.embedded)
+        require_policies(database)
+        tell_configuration(database)
+        app = create_app(found, database.url, embedded=database.embedded)
         address = base_url(listening)
-        serve(app, listening, settings.log_level, lambda: _say(f"serving on {address}/graphql"))
+        serve(app, listening, found.log_level, lambda: say(f"serving on {address}/graphql"))
 
 
 @cli.command("migrate")
@@ -87,7 +105,7 @@ def serve_command(*, embedded: bool) -> None:
 )
 def migrate_command(*, rebuild: bool) -> None:
     """Bring the database's schema to this version."""
-    with open_database(_settings(), _say) as database:
+    with open_database(settings(), say) as database:
         state = database.rebuild_rollups() if rebuild else database.bring_up_to_date()
         click.echo(f"the schema is at {state.current}")
 
@@ -95,7 +113,7 @@ def migrate_command(*, rebuild: bool) -> None:
 @cli.command("refresh")
 def refresh_command() -> None:
     """Bring the roll-ups up to the commit log now."""
-    with open_database(_settings(), _say) as database:
+    with open_database(settings(), say) as database:
         database.require_schema()
         with database.connection() as connection:
             done = refresh(connection)
@@ -105,14 +123,30 @@ def refresh_command() -> None:
             click.echo(f"the roll-ups have followed batch {done.batch_id}")
 
 
+@cli.command("verify")
+@click.option("--head", help="A head that was kept elsewhere, SEQUENCE:HASH, to compare with.")
+@click.option("--from", "start", help="Recompute roll-ups from this time.  [the first row]")
+@click.option("--to", "end", help="Recompute roll-ups before this time.  [past the last row]")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def verify_command(*, head: str | None, start: str | None, end: str | None, as_json: bool) -> None:
+    """Verify the audit trail, the batch log, the counts of each source and the roll-ups."""
+    request = verify_request(head, start, end)
+    with open_database(settings(), say) as database:
+        database.require_schema()
+        found = verify(database, request)
+    click.echo(json.dumps(found.as_json()) if as_json else "\n".join(found.as_lines()))
+    if not found.ok:
+        sys.exit(1)
+
+
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON list of findings.")
 def doctor(*, as_json: bool) -> None:
     """Examine the database and say what to do about each problem."""
-    settings = _settings()
+    found = settings()
     findings: list[Finding] = []
     try:
-        with open_database(settings, _say) as database:
+        with open_database(found, say) as database:
             findings += examine(database)
     except TickgraphError as error:
         findings.append(unopened(error))
@@ -149,7 +183,7 @@ def settings_command() -> None:
 
 
 @cli.command("import")
-@click.argument("kind", type=click.Choice(["instruments", "bars", "trades"]))
+@click.argument("kind", type=click.Choice(list(KINDS)))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--interval", help="The bars' interval, such as 1m, 1h or 1d.")
 @click.option("--symbol", help="The symbol of every row, where the file has no such column.")
@@ -188,25 +222,27 @@ def import_(
         raise click.UsageError(f"--timezone {timezone!r} is no IANA time zone")
     if kind == "instruments" and (symbol or create_instruments or replace):
         raise click.UsageError("--symbol, --create-instruments and --replace: not for instruments")
-    request = ImportRequest(
-        kind=kind,
-        path=file,
+    new = new_instruments(exchange=exchange, asset_class=asset_class, currency=currency)
+    delivery = Delivery(
+        kind=KINDS[kind],
+        source=f"file:{file.name}",
+        actor=operator(),
         interval=None if interval is None else Interval.parse(interval),
         symbol=symbol,
         columns={name: column for name, _, column in pairs},
         timezone=timezone,
-        create=create_instruments,
-        new=new_instruments(exchange=exchange, asset_class=asset_class, currency=currency),
+        create=new if create_instruments else None,
         replace=replace,
-        rejects=rejects,
     )
-    with open_database(_settings(), _say) as database:
+    request = ImportRequest(path=file, delivery=delivery, new=new, rejects=rejects)
+    with open_database(settings(), say) as database:
         database.require_schema()
-        summary = import_command(database, request)
-    if as_json:
-        click.echo(json.dumps(summary.as_json()))
-    else:
-        click.echo(summary.as_text())
+        receipt = import_command(database, request)
+    click.echo(json.dumps(receipt.counts.as_json()) if as_json else as_text(request, receipt))
+
+
+cli.add_command(ingest)
+cli.add_command(quarantine)
 
 
 def main() -> None:
@@ -218,17 +254,6 @@ def main() -> None:
     except TickgraphError as error:
         click.echo(f"tickgraph: {error.message}", err=True)
         sys.exit(1)
-
-
-def _settings() -> Settings:
-    settings = Settings.from_environment()
-    logging.getLogger().setLevel(settings.log_level)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    return settings
-
-
-def _say(message: str) -> None:
-    click.echo(f"tickgraph: {message}", err=True)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -74,3 +74,61 @@ class ImportRefused(TickgraphError):
     """The file cannot be imported; nothing of it was stored."""
 
     code = "IMPORT_REFUSED"
+
+
+class UnknownSymbol(BadInput):
+    """No instrument has this symbol at that time."""
+
+    code = "UNKNOWN_SYMBOL"
+
+
+class UnknownTrade(BadInput):
+    """There is no such trade."""
+
+    code = "UNKNOWN_TRADE"
+
+
+class RecordRefused(BadInput):
+    """A record breaks a rule."""
+
+    code = "RECORD_REFUSED"
+
+
+class IdempotencyConflict(BadInput):
+    """Something else was sent under the same idempotency key before."""
+
+    code = "IDEMPOTENCY_CONFLICT"
+
+
+class Overloaded(TickgraphError):
+    """As many writes wait as may; try again later."""
+
+    code = "OVERLOADED"
+
+    def __init__(self, message: str | None = None, *, retry_after_s: int) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class TooManyOperations(BadInput):
+    """The connection has as many operations as it may have."""
+
+    code = "TOO_MANY_OPERATIONS"
+
+
+class CursorExpired(BadInput):
+    """The cursor is too old to go on from: what it would bring is better asked for anew."""
+
+    code = "CURSOR_EXPIRED"
+
+
+class LiveFailed(TickgraphError):
+    """Live data failed for a reason that is the server's; subscribe again."""
+
+    code = "LIVE_FAILED"
+
+
+class SlowConsumer(TickgraphError):
+    """The subscriber reads too slowly; it can go on from the cursor."""
+
+    code = "SLOW_CONSUMER"

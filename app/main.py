@@ -3,29 +3,42 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from app.commands.policies import policies_of
 from app.errors import TickgraphError
-from app.query.answers import AnswerCache
+from app.exposition import metrics_of
+from app.ingestion.http_door import DoorLimits, IngestDoor
+from app.ingestion.intake import Intake
+from app.ingestion.writer import Address
+from app.live.hub import Hub
+from app.live.moments import moments
 from app.query.market import open_market
-from app.query.server import server_state
+from app.query.server import ServerState, server_state
 from app.rollups.refresher import Refresher
 from app.settings import Settings
+from app.storage.notifications import Notifications
 from app.storage.reader import Reader, open_reader
-from app.telemetry.metrics import CONTENT_TYPE, Counted, Measured, Metrics
+from app.storage.snapshots import open_snapshots
+from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.web.pages import assets, graphiql_page, wants_page
 from graphql_schema.context import Context, Limits
 from graphql_schema.errors import public_message
 from graphql_schema.http import GraphQLView, refusal
-from graphql_schema.schema import build_schema
+from graphql_schema.live.endpoint import Live
+from graphql_schema.live.feeds import HubFeed
+from graphql_schema.live.operations import Operations
+from graphql_schema.live.socket import WithWire
+from graphql_schema.schema import DocumentLimits, build_schema, document_rules
 
 _LOG = logging.getLogger("tickgraph.http")
 
@@ -44,28 +57,73 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_reader(
-            database_url,
-            pool_size=settings.pool_size,
-            pool_timeout_s=settings.pool_timeout_s,
-            statement_timeout_s=settings.statement_timeout_s,
-            on_statement=on_statement,
-        ) as reader:
+        async with AsyncExitStack() as opened:
+            reader = await opened.enter_async_context(
+                open_reader(
+                    database_url,
+                    pool_size=settings.pool_size,
+                    pool_timeout_s=settings.pool_timeout_s,
+                    statement_timeout_s=settings.statement_timeout_s,
+                    on_statement=on_statement,
+                )
+            )
             app.state.reader = reader
-            app.state.view = await _view(settings, reader, embedded=embedded)
-            app.state.metrics = _metrics_of(app.state.view)
             refresher = Refresher(
                 database_url,
                 interval_s=settings.refresh_interval_s,
                 connect_timeout_s=settings.pool_timeout_s,
                 statement_timeout_s=settings.write_timeout_s,
+                policies=policies_of(settings),
             )
-            task = asyncio.create_task(refresher.run())
+            intake = Intake(
+                Address(
+                    url=database_url,
+                    connect_timeout_s=settings.pool_timeout_s,
+                    statement_timeout_s=settings.write_timeout_s,
+                ),
+                writers=settings.writers,
+                waiting=settings.writes_waiting,
+                on_written=refresher.wake,
+            )
+            app.state.intake = intake
+            snapshots = await opened.enter_async_context(
+                open_snapshots(
+                    database_url,
+                    timeout_s=settings.pool_timeout_s,
+                    statement_timeout_s=settings.statement_timeout_s,
+                )
+            )
+            state = await server_state(reader)
+            take = moments(
+                snapshots,
+                continuous=state.continuous,
+                max_points=settings.max_points,
+                lateness=timedelta(seconds=settings.lateness_s),
+            )
+            hub = Hub(take, look_interval_s=settings.look_interval_s)
+            app.state.view = _view(settings, reader, intake, hub, state, embedded=embedded)
+            app.state.door = IngestDoor(
+                intake,
+                DoorLimits(
+                    max_bytes=settings.ingest_max_mb << 20,
+                    max_uploads=settings.ingest_uploads,
+                    folder=settings.ingest_dir,
+                ),
+            )
+            app.state.metrics = metrics_of(app.state.view, intake, hub)
+            heard = Notifications(database_url, hub.wake, timeout_s=settings.pool_timeout_s)
+            following = [asyncio.create_task(hub.run()), asyncio.create_task(heard.run())]
+            refreshing = asyncio.create_task(refresher.run())
             try:
-                yield
+                async with intake:
+                    yield
             finally:
+                app.state.view.live.closing.set()
+                for task in following:
+                    task.cancel()
+                await asyncio.gather(*following, return_exceptions=True)
                 refresher.stop()
-                await task
+                await refreshing
 
     graphql = _Graphql(pages=settings.graphiql)
     routes: list[BaseRoute] = [
@@ -75,6 +133,8 @@ def create_app(
         Route("/readyz", _ready),
         Route("/metrics", _metrics),
     ]
+    if settings.ingest:
+        routes.append(Route("/ingest/{kind}", _Ingest()))
     if settings.graphiql:
         routes += [
             Mount("/graphiql/assets", assets()),
@@ -82,13 +142,21 @@ def create_app(
         ]
     return Starlette(
         routes=routes,
+        middleware=[Middleware(WithWire)],
         lifespan=lifespan,
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
 
 
-async def _view(settings: Settings, reader: Reader, *, embedded: bool) -> GraphQLView:
-    state = await server_state(reader)
+def _view(
+    settings: Settings,
+    reader: Reader,
+    intake: Intake,
+    hub: Hub,
+    state: ServerState,
+    *,
+    embedded: bool,
+) -> GraphQLView:
     context = Context(
         market=open_market(
             reader,
@@ -99,38 +167,22 @@ async def _view(settings: Settings, reader: Reader, *, embedded: bool) -> GraphQ
         ),
         limits=Limits(max_points=settings.max_points, max_symbols=settings.max_symbols),
         embedded=embedded,
+        intake=intake,
+        live=HubFeed(hub),
     )
-    schema = build_schema(
+    limits = DocumentLimits(
         max_tokens=settings.max_query_tokens,
         max_depth=settings.max_query_depth,
         introspection=settings.introspection,
     )
-    return GraphQLView(schema, context, max_body_bytes=settings.max_body_bytes)
-
-
-def _metrics_of(view: GraphQLView) -> Metrics:
-    levels = {"fragments": view.market.fragments, "responses": view.market.responses}
-    answers = Counted(
-        name="tickgraph_answers",
-        words="Requests by how they were answered: cached, fast, fallback, unknown.",
-        label="how",
-        read=lambda: view.fast.outcomes,
-    )
-    used = Measured(
-        name="tickgraph_cache_used_bytes",
-        words="Bytes that remembered answers take.",
-        label="level",
-        read=lambda: {name: level.memory.used_bytes for name, level in levels.items()},
-    )
-    return Metrics([answers, *(_looked_up(*level) for level in levels.items()), used])
-
-
-def _looked_up(name: str, level: AnswerCache) -> Counted:
-    return Counted(
-        name=f"tickgraph_cache_{name}",
-        words="Look-ups and departures of a level of remembered answers.",
-        label="outcome",
-        read=lambda: level.memory.outcomes,
+    schema = build_schema(limits)
+    operations = Operations(schema, max_tokens=limits.max_tokens, rules=document_rules(limits))
+    return GraphQLView(
+        schema,
+        context,
+        Live(hub=hub, operations=operations),
+        max_body_bytes=settings.max_body_bytes,
+        max_socket_operations=settings.max_socket_operations,
     )
 
 
@@ -141,15 +193,21 @@ class _Graphql:
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._pages and scope["type"] == "http" and _opens_page(Request(scope)):
+        if self._pages and scope.get("method") == "GET" and _opens_page(Request(scope)):
             await graphiql_page()(scope, receive, send)
         else:
             await scope["app"].state.view(scope, receive, send)
 
 
+class _Ingest:
+    """The door of records."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["app"].state.door(scope, receive, send)
+
+
 def _opens_page(request: Request) -> bool:
-    opens = request.method == "GET" and "query" not in request.query_params
-    return opens and wants_page(request.headers.get("accept", ""))
+    return "query" not in request.query_params and wants_page(request.headers.get("accept", ""))
 
 
 async def _home(request: Request) -> Response:

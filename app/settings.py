@@ -62,6 +62,9 @@ def _level(value: str) -> str:
     return name
 
 
+_DAYS = _whole(1, 36_500)
+
+
 def _setting(default: Any, parse: Callable[[str], Any], words: str) -> Any:
     return field(default=default, metadata={"parse": parse, "help": words})
 
@@ -108,8 +111,62 @@ class Settings:
         _seconds(0, 86_400),
         "seconds by which an instrument's data must have passed a bucket's end to make it final",
     )
+    look_interval_s: float = _setting(
+        1.0, _seconds(0.05, 60), "seconds between looks for changes that nothing told of"
+    )
+    max_socket_operations: int = _setting(
+        100, _whole(1, 10_000), "most operations that one WebSocket may have open"
+    )
     refresh_interval_s: float = _setting(
         5.0, _seconds(0.1, 3600), "seconds between the server's looks for roll-ups to refresh"
+    )
+    trade_retention_days: int | None = _setting(
+        None, _DAYS, "days after which trades are dropped, and their candles kept; unset: never"
+    )
+    bar_retention_days: int | None = _setting(
+        None,
+        _DAYS,
+        "days after which bars are dropped, and their 1h and 1d candles kept; bars that no such"
+        " candle holds, such as daily ones, stay; unset: never",
+    )
+    quote_retention_days: int | None = _setting(
+        None, _DAYS, "days after which quotes are dropped; unset: never"
+    )
+    trade_compress_after_days: int | None = _setting(
+        None, _DAYS, "days after which trades are compressed; unset: never"
+    )
+    bar_compress_after_days: int | None = _setting(
+        None, _DAYS, "days after which bars are compressed; unset: never"
+    )
+    quote_compress_after_days: int | None = _setting(
+        None, _DAYS, "days after which quotes are compressed; unset: never"
+    )
+    stream_batch: int = _setting(
+        10_000, _whole(1, 100_000), "most entries of a stream in one batch"
+    )
+    stream_linger_s: float = _setting(
+        0.05, _seconds(0, 60), "seconds that a batch of a stream waits for more entries"
+    )
+    stream_claim_s: float = _setting(
+        60.0,
+        _seconds(0.1, 86_400),
+        "seconds after which entries that another consumer left unfinished are taken over",
+    )
+    ingest: bool = _setting(True, _switch, "take records at /ingest")
+    ingest_max_mb: int = _setting(
+        4096, _whole(1, 1_000_000), "largest body at /ingest, in MiB after decompression"
+    )
+    ingest_uploads: int = _setting(
+        8, _whole(1, 1_000), "most bodies at /ingest at a time; each waits on disk until stored"
+    )
+    ingest_dir: Path | None = _setting(
+        None, _folder, "where those bodies wait; unset: the system's temporary folder"
+    )
+    writers: int = _setting(
+        2, _whole(1, 50), "connections that store what /ingest and mutations bring"
+    )
+    writes_waiting: int = _setting(
+        64, _whole(0, 10_000), "most mutations that wait for one of those connections"
     )
     graphiql: bool = _setting(True, _switch, "serve GraphiQL to browsers at /graphql")
     introspection: bool = _setting(True, _switch, "answer introspection queries")

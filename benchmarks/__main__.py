@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import chunks, growth, ingest, memory, reads
+from benchmarks import chunks, growth, ingest, memory, reads, upload
 from benchmarks.report import write
 
 BENCHMARKS = {
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "growth": growth.run,
     "chunks": chunks.run,
     "memory": memory.run,
+    "upload": upload.run,
 }
 
 

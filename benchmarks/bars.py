@@ -8,11 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from app.ingestion.file_import import FileOptions, import_bars
+from app.ingestion.delivery import Delivery
+from app.ingestion.file_import import import_file
 from app.ingestion.rejects import Rejects
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
+from app.storage.batches import BatchKind
 from app.storage.database import connect
 from app.storage.instrument_writes import NewInstruments
 from app.storage.migrate import migrate
@@ -93,8 +95,14 @@ def import_rows(url: str, folder: Path, bars: Bars, rows: pl.DataFrame | None = 
     )
     interval = Interval.of_minutes(bars.width // MINUTE)
     with connect(url, timeout_s=10, statement_timeout_s=600) as connection:
-        options = FileOptions(create=create)
-        counts = import_bars(connection, path, interval, options, Rejects(), lambda _: None)
+        delivery = Delivery(
+            kind=BatchKind.BARS,
+            source=f"file:{path.name}",
+            actor="benchmark",
+            interval=interval,
+            create=create,
+        )
+        counts = import_file(connection, path, delivery, Rejects(), lambda _: None).counts
     path.unlink()
     assert counts.stored == wanted.height, counts
 

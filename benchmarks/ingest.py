@@ -7,10 +7,12 @@ from tempfile import TemporaryDirectory
 import polars as pl
 import psycopg
 
-from app.ingestion.file_import import FileOptions, import_trades
+from app.ingestion.delivery import Delivery
+from app.ingestion.file_import import import_file
 from app.ingestion.rejects import Rejects
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
+from app.storage.batches import BatchKind
 from app.storage.database import connect
 from app.storage.instrument_writes import NewInstruments
 from app.storage.migrate import migrate
@@ -100,5 +102,7 @@ def _import(url: str, path: Path) -> float:
     )
     with connect(url, timeout_s=10, statement_timeout_s=600) as connection:
         connection.execute("TRUNCATE trade")
-        options = FileOptions(create=create)
-        return timed(lambda: import_trades(connection, path, options, Rejects(), lambda _: None))
+        delivery = Delivery(
+            kind=BatchKind.TRADES, source=f"file:{path.name}", actor="benchmark", create=create
+        )
+        return timed(lambda: import_file(connection, path, delivery, Rejects(), lambda _: None))

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Sequence
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import MaskErrors
@@ -48,6 +49,12 @@ class CodedErrors(MaskErrors):
         if is_new:
             self._ids[id(cause)] = uuid.uuid4().hex
         return self._ids[id(cause)], is_new
+
+
+def coded(errors: Sequence[GraphQLError]) -> list[GraphQLError]:
+    """Show errors as clients may see them, outside of an execution."""
+    shown = CodedErrors()
+    return [shown.anonymise_error(error) for error in errors]
 
 
 def public_message(error: TickgraphError) -> str:

@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from graphql import OperationType
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -24,6 +26,10 @@ from strawberry.types import ExecutionResult
 from app.query.market import Market
 from graphql_schema.context import Context
 from graphql_schema.fast.documents import FastDocuments
+from graphql_schema.live.operations import Refused
+from graphql_schema.live.endpoint import Live
+from graphql_schema.live.socket import LiveSocket
+from graphql_schema.live.sse import EVENT_STREAM, EventStream, OneResult
 from graphql_schema.media_types import (
     PLAIN_JSON,
     RESPONSE_JSON,
@@ -54,14 +60,25 @@ class GraphQLView(GraphQL[Context, None]):
 
     request_adapter_class = AnyCase
     websocket_adapter_class = TextSocket
+    graphql_transport_ws_handler_class = LiveSocket
 
-    def __init__(self, schema: Schema, context: Context, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        context: Context,
+        live: Live,
+        *,
+        max_body_bytes: int,
+        max_socket_operations: int,
+    ) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=_INIT_TIMEOUT,
+            max_subscriptions_per_connection=max_socket_operations,
         )
+        self.live = live
         self._context = context
         self._max_body_bytes = max_body_bytes
         self.fast = FastDocuments(schema, context.market)
@@ -71,14 +88,13 @@ class GraphQLView(GraphQL[Context, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, _bounded(receive, self._max_body_bytes))
         try:
-            response = await self._fast(request) or await self.run(request)
+            response = await self._answer(scope, receive)
         except BodyTooLarge:
             words = f"the request body is larger than {self._max_body_bytes} bytes"
             response = refusal(413, "BODY_TOO_LARGE", words)
         except HTTPException as error:
-            response = _refused(error, request.method)
+            response = _refused(error, scope["method"])
         except ClientDisconnect:
             return
         await response(scope, receive, send)
@@ -88,16 +104,41 @@ class GraphQLView(GraphQL[Context, None]):
         """What the answers are read through."""
         return self._context.market
 
-    async def _fast(self, request: Request) -> Response | None:
-        """Answer a document that has been valid before; None leaves it to the ordinary path."""
-        body_type = media_type_of(request.headers.get("content-type", ""))
-        if request.method != "POST" or body_type != PLAIN_JSON:
-            return None
-        body = await self.fast.respond(await request.body(), self._context.for_operation())
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
+        """Answer a document that has been valid before fast, all others the ordinary way."""
+        headers = Headers(scope=scope)
+        if EVENT_STREAM in headers.get("accept", ""):
+            return await self._stream(scope, receive)
+        body_type = media_type_of(headers.get("content-type", ""))
+        if scope["method"] != "POST" or body_type != PLAIN_JSON:
+            return await self.run(Request(scope, receive))
+        asked = await _body(receive, self._max_body_bytes)
+        body = await self.fast.remembered(asked)
         if body is None:
-            return None
-        media_type = preferred_media_type(request.headers.getlist("accept"))
-        return Response(body, headers={"content-type": f"{media_type}; charset=utf-8"})
+            context = self._context.for_operation(actor=_actor(scope))
+            body = await self.fast.respond(asked, context)
+            if body is None:
+                return await self.run(Request(scope, _again(asked, receive)), context)
+        return Response(body, media_type=f"{_media_type(headers)}; charset=utf-8")
+
+    async def _stream(self, scope: Scope, receive: Receive) -> ASGIApp:
+        """Answer with server-sent events."""
+        if scope["method"] == "POST":
+            receive = _again(await _body(receive, self._max_body_bytes), receive)
+        request = Request(scope, receive)
+        context = self._context.for_operation(actor=_actor(scope))
+        asked = await self.parse_http_body(self.request_adapter_class(request))
+        if isinstance(asked, list) or asked.query is None:
+            raise HTTPException(400, "a stream needs one `query`")
+        operations, query, name = self.live.operations, asked.query, asked.operation_name
+        try:
+            if operations.kind(query, name) is not OperationType.SUBSCRIPTION:
+                return OneResult(bytes((await self.run(request, context)).body))
+            followed = await operations.subscription(query, name, asked.variables, context)
+        except Refused as refused:
+            errors = [error.formatted for error in refused.errors]
+            return OneResult(self.encode_json({"errors": errors}))
+        return EventStream(self.live.hub, followed, self.live.closing, receive)
 
     async def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Run a document the ordinary way, and learn it for the next time if it is valid."""
@@ -135,13 +176,13 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
-        """Give the process's context; each operation gets its own loaders from it."""
-        return self._context
+        """Give a context for who asks; each operation gets its own loaders from it."""
+        return self._context.for_operation(actor=_actor(request.scope))
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """Begin the answer with the media type that the client prefers."""
         response = await super().get_sub_response(request)
-        response.media_type = preferred_media_type(request.headers.getlist("accept"))
+        response.media_type = _media_type(request.headers)
         return response
 
     def create_response(
@@ -195,16 +236,36 @@ def _never_ran(data: GraphQLHTTPResponse) -> bool:
     return all(isinstance(error, dict) and "path" not in error for error in errors)
 
 
-def _bounded(receive: Receive, max_bytes: int) -> Receive:
-    """Stop reading a body that grows too large."""
-    seen = 0
+def _actor(scope: Scope) -> str:
+    """Name who asks, for the audit trail: there are no accounts, so by address."""
+    client = scope.get("client")
+    return "graphql" if client is None else f"graphql:{client[0]}"
 
-    async def bounded() -> Message:
-        nonlocal seen
+
+def _media_type(headers: Headers) -> str:
+    return preferred_media_type(",".join(headers.getlist("accept")))
+
+
+async def _body(receive: Receive, max_bytes: int) -> bytes:
+    """Read a request's body, unless it grows too large."""
+    pieces, left = [], max_bytes
+    while True:
         message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > max_bytes:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        left -= len(pieces[-1])
+        if left < 0:
             raise BodyTooLarge
-        return message
+        if not message.get("more_body", False):
+            return b"".join(pieces)
 
-    return bounded
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Receive a body that has been read already, and then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return received

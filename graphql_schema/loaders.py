@@ -1,6 +1,6 @@
 """Dataloaders: however many objects ask, one read each for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from app.errors import TickgraphError
@@ -17,18 +17,53 @@ from app.query.window import Window
 from app.storage import instruments
 from graphql_schema.shared_loader import SharedLoader
 
+BY_SYMBOL, BY_ID, EXCHANGE, LATEST = "by symbol", "by id", "exchange", "latest"
+
+Failures = Mapping[Hashable, TickgraphError]
+
+
+def candles_key(interval: Interval, window: Window) -> Hashable:
+    """Name the loader of candle lists with these arguments."""
+    return ("candles", interval, window)
+
+
+def trades_key(page: TradePage) -> Hashable:
+    """Name the loader of trade pages with these arguments."""
+    return ("trades", page)
+
 
 class Loaders:
-    """One operation's loaders; those of list fields exist once for each set of arguments."""
+    """One operation's loaders, made when they are first asked for.
 
-    def __init__(self, market: Market) -> None:
+    `failures` are loads, by the names of their loaders, that have failed for this operation
+    already: they fail again without another try.
+    """
+
+    def __init__(self, market: Market, failures: Failures) -> None:
         self._market = market
         self._reader = market.reader
-        self._by_arguments: dict[object, SharedLoader[Any, Any]] = {}
-        self.instrument_by_symbol = SharedLoader(self._instruments_by_symbol)
-        self.instrument_by_id = SharedLoader(self._instruments_by_id)
-        self.exchange = SharedLoader(self._exchanges)
-        self.latest = SharedLoader(self._latest)
+        self._failures = failures
+        self._loaders: dict[Hashable, SharedLoader[Any, Any]] = {}
+
+    @property
+    def instrument_by_symbol(self) -> SharedLoader[str, Instrument | None]:
+        """Loads instruments by current or former symbol."""
+        return self._shared(BY_SYMBOL, self._instruments_by_symbol)
+
+    @property
+    def instrument_by_id(self) -> SharedLoader[int, Instrument | None]:
+        """Loads instruments by key."""
+        return self._shared(BY_ID, self._instruments_by_id)
+
+    @property
+    def exchange(self) -> SharedLoader[str, Exchange]:
+        """Loads venues by MIC."""
+        return self._shared(EXCHANGE, self._exchanges)
+
+    @property
+    def latest(self) -> SharedLoader[int, LatestPrice | None]:
+        """Loads the newest price of instruments by key."""
+        return self._shared(LATEST, self._latest)
 
     def candles(self, interval: Interval, window: Window) -> SharedLoader[Subject, list[Candle]]:
         """Give the loader of candle lists with these arguments."""
@@ -37,7 +72,7 @@ class Loaders:
             answers = await read_candles(self._market, subjects, interval, window, Candles())
             return [each if isinstance(each, TickgraphError) else each.value for each in answers]
 
-        return self._shared(("candles", interval, window), lambda: SharedLoader(load))
+        return self._shared(candles_key(interval, window), load)
 
     def trades(self, page: TradePage) -> SharedLoader[int, Trades]:
         """Give the loader of trade pages with these arguments."""
@@ -45,19 +80,18 @@ class Loaders:
         async def load(instrument_ids: list[int]) -> list[Trades]:
             return await read_trades(self._market, instrument_ids, page, TradeRows())
 
-        return self._shared(("trades", page), lambda: SharedLoader(load))
+        return self._shared(trades_key(page), load)
 
     def _shared(
-        self, key: object, make: Callable[[], SharedLoader[Any, Any]]
+        self, key: Hashable, load: Callable[[list[Any]], Awaitable[Sequence[Any]]]
     ) -> SharedLoader[Any, Any]:
-        if key not in self._by_arguments:
-            self._by_arguments[key] = make()
-        return self._by_arguments[key]
+        if key not in self._loaders:
+            failure = self._failures.get(key)
+            self._loaders[key] = SharedLoader(load if failure is None else _failing(failure))
+        return self._loaders[key]
 
     async def _instruments_by_symbol(self, symbols: list[str]) -> list[Instrument | None]:
-        # PostgreSQL stores no NUL, and refuses it: no instrument has it.
-        storable = [symbol for symbol in symbols if "\0" not in symbol]
-        found = await self._market.instruments.by_symbols(storable)
+        found = await self._market.instruments.by_symbols(symbols)
         return [found.get(symbol) for symbol in symbols]
 
     async def _instruments_by_id(self, keys: list[int]) -> list[Instrument | None]:
@@ -71,3 +105,10 @@ class Loaders:
     async def _latest(self, keys: list[int]) -> list[LatestPrice | None]:
         found = await read_latest(self._reader, keys)
         return [found.get(key) for key in keys]
+
+
+def _failing(failure: TickgraphError) -> Callable[[list[Any]], Awaitable[Sequence[Any]]]:
+    async def load(keys: list[Any]) -> Sequence[Any]:
+        raise failure
+
+    return load

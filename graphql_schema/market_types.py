@@ -7,11 +7,19 @@ import strawberry
 
 from app.market.candle import Session
 from app.market.instrument import AssetClass, CandleSource
+from app.storage.audit import Action
+from app.storage.batches import BatchKind
+from app.storage.quarantine import State
+from app.validation.reasons import Reason
 from graphql_schema.scalars import Cursor, EpochMillis, Revision
 
 # The market's own enums are the schema's: registered here, used as they are.
 strawberry.enum(AssetClass, description="What kind of thing is priced.")
 strawberry.enum(CandleSource, description="What an instrument's candles are made of.")
+strawberry.enum(BatchKind, name="RecordKind", description="What records are of.")
+strawberry.enum(Reason, name="RefusalReason", description="Why a record is refused.")
+strawberry.enum(State, name="QuarantineState", description="What has become of a refused record.")
+strawberry.enum(Action, name="AuditAction", description="What was done.")
 strawberry.enum(Session, description="The part of the exchange's day in which a trade happened.")
 
 

@@ -1,17 +1,20 @@
 """Choose the media type of an answer by what the client accepts."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
 
+_MAX_HEADERS = 100
 
-def preferred_media_type(accept: Sequence[str]) -> str:
+
+@lru_cache(maxsize=_MAX_HEADERS)
+def preferred_media_type(accept: str) -> str:
     """Choose by quality, then by the client's order; `application/json` where nothing fits.
 
     A range that names a type has precedence over one with a `*` (RFC 9110, 12.5.1).
     """
-    ranges = [_range(part) for part in ",".join(accept).split(",")]
+    ranges = [_range(part) for part in accept.split(",")]
     ranked = []
     for media_type in (PLAIN_JSON, RESPONSE_JSON):
         for wanted in (media_type, "application/*", "*/*"):

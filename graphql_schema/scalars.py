@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NewType
 
 import strawberry
+from graphql import ValueNode
 from strawberry.types.scalar import ScalarDefinition
 
 from app.errors import BadInput
@@ -18,6 +19,8 @@ Revision = NewType("Revision", int)
 Cursor = NewType("Cursor", str)
 
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_MAX_DIGITS = 64
+_SAFE_DIGITS = 15  # of a decimal that a double gives back as it was
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -59,6 +62,49 @@ def write_decimal(number: Decimal) -> str:
     return format(number, "f")
 
 
+def parse_decimal(value: object) -> Decimal:
+    """Read an exact number: text, or a number of so few digits that none can have been lost.
+
+    Raises:
+        BadInput: it is neither, or not finite.
+    """
+    number = None
+    if isinstance(value, float):
+        value = (
+            repr(value) if len(Decimal(repr(value)).as_tuple().digits) <= _SAFE_DIGITS else value
+        )
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS:
+        with suppress(InvalidOperation):
+            number = Decimal(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = Decimal(value)
+    if number is None or not number.is_finite():
+        raise BadInput(f'{value!r} is no exact number: write it as text, such as "101.25"')
+    return number
+
+
+def parse_decimal_literal(
+    node: ValueNode, variables: Mapping[str, object] | None = None
+) -> Decimal:
+    """Read a number in a document: its very digits.
+
+    Raises:
+        BadInput: it is no number.
+    """
+    return parse_decimal(getattr(node, "value", None))
+
+
+def parse_revision(value: object) -> Revision:
+    """Read a whole number.
+
+    Raises:
+        BadInput: it is none, or beyond 63 bits.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        raise BadInput(f"{value!r} is no whole number from 0 to 2^63 - 1")
+    return Revision(value)
+
+
 def parse_text(text: object) -> str:
     """Read an opaque text.
 
@@ -85,9 +131,10 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     Decimal: strawberry.scalar(
         name="Decimal",
-        description="An exact decimal number, as text.",
+        description="An exact decimal number, as text; numbers of up to 15 digits may be given as such.",
         serialize=write_decimal,
-        parse_value=_read_nothing,
+        parse_value=parse_decimal,
+        parse_literal=parse_decimal_literal,
     ),
     Interval: strawberry.scalar(
         name="Interval",
@@ -105,9 +152,10 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     Revision: strawberry.scalar(
         name="Revision",
-        description="A JSON integer that grows whenever what carries it changes.",
+        description="A JSON integer that grows whenever what carries it changes: the"
+        " number of a batch.",
         serialize=int,
-        parse_value=_read_nothing,
+        parse_value=parse_revision,
     ),
     Cursor: strawberry.scalar(
         name="Cursor",

@@ -1,13 +1,13 @@
 """Put the schema together."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import strawberry
-from graphql import ASTValidationRule, GraphQLError
+from graphql import ASTValidationRule, GraphQLError, NoSchemaIntrospectionCustomRule
 from strawberry.extensions import (
     AddValidationRules,
-    DisableIntrospection,
     MaxTokensLimiter,
     SchemaExtension,
     ValidationCache,
@@ -19,10 +19,18 @@ from graphql_schema.context import FreshLoaders
 from graphql_schema.depth import depth_rule
 from graphql_schema.document import DocumentCache, NamedOperation
 from graphql_schema.errors import CodedErrors
+from graphql_schema.live.subscription import Subscription
+from graphql_schema.mutation import Mutation
+from graphql_schema.oversight import Oversight
 from graphql_schema.query import Query
 from graphql_schema.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
+
+
+@strawberry.type(name="Query", description="Everything that can be asked.")
+class RootQuery(Query, Oversight):
+    """The root fields, each where it belongs."""
 
 
 class Schema(strawberry.Schema):
@@ -34,22 +42,42 @@ class Schema(strawberry.Schema):
         """Log nothing."""
 
 
-def build_schema(
-    *, max_tokens: int = 10_000, max_depth: int = 20, introspection: bool = True
-) -> Schema:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentLimits:
+    """What a document may be."""
+
+    max_tokens: int = 10_000
+    max_depth: int = 20
+    introspection: bool = True
+
+
+def build_schema(limits: DocumentLimits | None = None) -> Schema:
     """Build the schema with its limits."""
+    limits = limits or DocumentLimits()
     # Made once: the validation cache knows rules by identity.
-    rules: list[type[ASTValidationRule]] = [depth_rule(max_depth)]
+    rules = document_rules(limits)
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         CodedErrors,
         FreshLoaders,
-        lambda: MaxTokensLimiter(max_token_count=max_tokens),
+        lambda: MaxTokensLimiter(max_token_count=limits.max_tokens),
         lambda: AddValidationRules(rules),
         lambda: DocumentCache(maxsize=_CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
         NamedOperation,
     ]
-    if not introspection:
-        extensions.append(DisableIntrospection)
     options: dict[str, Any] = {"scalar_map": SCALARS}
-    return Schema(query=Query, extensions=extensions, config=StrawberryConfig(**options))
+    return Schema(
+        query=RootQuery,
+        mutation=Mutation,
+        subscription=Subscription,
+        extensions=extensions,
+        config=StrawberryConfig(**options),
+    )
+
+
+def document_rules(limits: DocumentLimits) -> list[type[ASTValidationRule]]:
+    """Give the validation rules beside those of GraphQL itself."""
+    rules: list[type[ASTValidationRule]] = [depth_rule(limits.max_depth)]
+    if not limits.introspection:
+        rules.append(NoSchemaIntrospectionCustomRule)
+    return rules

@@ -12,6 +12,7 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
+from app.commands.serving import server_config
 from app.main import create_app
 from app.settings import Settings
 
@@ -64,8 +65,7 @@ async def on_port(url: str, **settings: Any) -> AsyncIterator[str]:
     # With the protocol named, asyncio turns Nagle's delay of 40 ms off.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(app, "warning", drain_s=2))
         task = asyncio.create_task(server._serve([listening]))
         while not server.started:
             assert not task.done(), task.exception()

@@ -13,6 +13,7 @@ from app.storage.database import (
     refuse_unusable,
     server_facts,
 )
+from app.storage.horizons import refuse_lost_candles
 from app.storage.migrate import SchemaState, migrate, rebuild_rollups, schema_state
 
 
@@ -46,8 +47,14 @@ class OpenDatabase:
         return migrate(self.url)
 
     def rebuild_rollups(self) -> SchemaState:
-        """Make the roll-ups anew, after the migrations that are missing."""
+        """Make the roll-ups anew, after the migrations that are missing.
+
+        Raises:
+            CandlesWouldBeLost: retention has dropped rows that only the roll-ups still have.
+        """
         self.bring_up_to_date()
+        with self.connection() as connection:
+            refuse_lost_candles(connection)
         return rebuild_rollups(self.url)
 
     def require_schema(self) -> None:

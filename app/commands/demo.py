@@ -10,13 +10,15 @@ import polars as pl
 
 from app.commands.simulation import SIMULATED, simulate
 from app.errors import DatabaseUnavailable, ImportRefused
-from app.ingestion.file_import import FileOptions, import_bars, import_trades
+from app.ingestion.delivery import Delivery
+from app.ingestion.file_import import import_file
 from app.ingestion.instrument_import import import_instruments
 from app.ingestion.rejects import Rejects
 from app.market.calendar import ALWAYS_OPEN, exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
 from app.rollups.refresh import refresh
+from app.storage.batches import BatchKind
 from app.storage.contents import foreign_instruments, newest_simulated, with_daily_bars
 from app.storage.database import Connection
 from app.storage.instrument_writes import NewInstruments
@@ -30,6 +32,7 @@ _SHARES = {
     "MSFT": ("Microsoft Corporation", "XNAS"),
 }
 _HISTORY = timedelta(days=3)
+_ACTOR = "tickgraph demo"
 _MADE_BY_DEMO = "demo-instruments.parquet"
 
 
@@ -61,7 +64,10 @@ def _load_shares(connection: Connection) -> None:
     except ModuleNotFoundError as error:
         raise ImportRefused("the sample data is missing: pip install 'tickgraph[demo]'") from error
     _make(connection, rows)
-    import_bars(connection, path, Interval.parse("1d"), FileOptions(), Rejects(), _ignore)
+    delivery = Delivery(
+        kind=BatchKind.BARS, source=f"file:{path.name}", actor=_ACTOR, interval=Interval.parse("1d")
+    )
+    import_file(connection, path, delivery, Rejects(), _ignore)
 
 
 def _load_simulated(connection: Connection, on_progress: Callable[[str], None]) -> None:
@@ -86,7 +92,8 @@ def _load_simulated(connection: Connection, on_progress: Callable[[str], None]) 
         with TemporaryDirectory() as folder:
             path = Path(folder) / "simulated.parquet"
             frame.write_parquet(path)
-            import_trades(connection, path, FileOptions(), Rejects(), _ignore)
+            delivery = Delivery(kind=BatchKind.TRADES, source=f"file:{path.name}", actor=_ACTOR)
+            import_file(connection, path, delivery, Rejects(), _ignore)
 
 
 def _make(connection: Connection, rows: list[dict[str, str]], *, simulated: bool = False) -> None:
@@ -99,7 +106,7 @@ def _make(connection: Connection, rows: list[dict[str, str]], *, simulated: bool
     with TemporaryDirectory() as folder:
         path = Path(folder) / _MADE_BY_DEMO
         pl.DataFrame(rows).write_parquet(path)
-        import_instruments(connection, path, FileOptions(), new, Rejects(), _ignore)
+        import_instruments(connection, path, new, Rejects(), _ignore, actor=_ACTOR, columns={})
 
 
 def _ignore(count: int) -> None:

@@ -1,10 +1,11 @@
 """Examine a database: what was found, and what to do about each problem."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from app.commands.database import OpenDatabase, refuse_unknown
+from app.commands.findings import Finding, Verdict
+from app.commands.policies import policies_of
+from app.commands.policy_findings import policy_findings
 from app.errors import TickgraphError
 from app.rollups.catalogue import ROLLUPS
 from app.rollups.refresh import are_continuous, freshness
@@ -18,25 +19,6 @@ from app.storage.database import (
     server_setting,
 )
 from app.storage.migrate import schema_state
-
-
-class Verdict(StrEnum):
-    """How a finding is."""
-
-    OK = "ok"
-    NOTE = "note"
-    PROBLEM = "PROBLEM"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the examination; `advice` says what to do."""
-
-    verdict: Verdict
-    subject: str
-    found: str
-    advice: str | None = None
-
 
 _WANTED_CONNECTIONS = 20
 
@@ -66,6 +48,7 @@ def examine(database: OpenDatabase) -> Iterator[Finding]:
                 verdict=Verdict.OK, subject="schema", found=f"at {state.head}, the newest"
             )
             yield from _rollups(connection, facts)
+            yield from policy_findings(connection, policies_of(database.settings))
     except TickgraphError as error:
         yield unopened(error)
 

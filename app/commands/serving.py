@@ -7,10 +7,12 @@ from contextlib import suppress
 import uvicorn
 from starlette.applications import Starlette
 
+from app.commands.connections import HttpConnection, SocketConnection
 from app.errors import SettingInvalid
 from app.settings import Settings
 
 _DRAIN_S = 10
+_PING_S = 10.0
 _MAX_WEBSOCKET_BYTES = 1 << 20
 
 
@@ -48,26 +50,47 @@ def serve(
     app: Starlette, listening: socket.socket, log_level: str, on_ready: Callable[[], None]
 ) -> None:
     """Serve on the socket until SIGINT or SIGTERM; open requests are finished first."""
-    config = uvicorn.Config(
-        app,
-        log_level=log_level.lower(),
-        access_log=False,
-        timeout_graceful_shutdown=_DRAIN_S,
-        ws_max_size=_MAX_WEBSOCKET_BYTES,
-        lifespan="on",
-    )
-    server = _Server(config, on_ready)
+    server = _Server(server_config(app, log_level), app, on_ready)
     # Uvicorn gives a signal on after it has drained: Ctrl-C is how people end a server, no failure.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
 
 
+def server_config(app: Starlette, log_level: str, *, drain_s: int = _DRAIN_S) -> uvicorn.Config:
+    """Say how the HTTP server is run.
+
+    Subscriptions write to the socket themselves (graphql_schema.live.outbox): frames are not
+    compressed, and the implementation is the one whose transport they know.
+    """
+    return uvicorn.Config(
+        app,
+        log_level=log_level.lower(),
+        access_log=False,
+        timeout_graceful_shutdown=drain_s,
+        http=HttpConnection,
+        ws=SocketConnection,
+        ws_max_size=_MAX_WEBSOCKET_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
+        lifespan="on",
+    )
+
+
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: Starlette, on_ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._app = app
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Streams have no end of their own: they would hold the server until its patience ends.
+        self._app.state.view.live.closing.set()
+        await super().shutdown(sockets)

@@ -12,6 +12,11 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "price": ("price", "px", "p"),
     "size": ("size", "quantity", "qty", "volume", "amount", "s"),
     "trade_id": ("trade_id", "tradeid", "tid", "id"),
+    "bid": ("bid", "bid_price", "bidprice", "bp", "b"),
+    "ask": ("ask", "ask_price", "askprice", "offer", "ap", "a"),
+    "bid_size": ("bid_size", "bidsize", "bid_qty", "bid_quantity", "bs"),
+    "ask_size": ("ask_size", "asksize", "ask_qty", "ask_quantity", "offer_size", "as"),
+    "quote_id": ("quote_id", "quoteid", "qid", "id"),
     "open": ("open", "o"),
     "high": ("high", "h"),
     "low": ("low", "l"),
@@ -24,6 +29,8 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "asset_class": ("asset_class", "class", "type"),
     "currency": ("currency", "ccy"),
     "tick_size": ("tick_size", "tick"),
+    "listed_on": ("listed_on", "listed", "listing_date", "ipo_date"),
+    "delisted_on": ("delisted_on", "delisted", "delisting_date"),
 }
 
 
@@ -41,12 +48,19 @@ class Fields:
 
 
 TRADE_FIELDS = Fields(required=("symbol", "time", "price", "size"), optional=("trade_id",))
+QUOTE_FIELDS = Fields(
+    required=("symbol", "time", "bid", "ask"), optional=("bid_size", "ask_size", "quote_id")
+)
 BAR_FIELDS = Fields(
     required=("symbol", "time", "open", "high", "low", "close", "volume"),
     optional=("vwap", "trades"),
 )
 INSTRUMENT_FIELDS = Fields(
-    required=("symbol",), optional=("name", "exchange", "asset_class", "currency", "tick_size")
+    required=("symbol",),
+    optional=(
+        *("name", "exchange", "asset_class", "currency", "tick_size"),
+        *("listed_on", "delisted_on"),
+    ),
 )
 
 

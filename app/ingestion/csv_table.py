@@ -1,45 +1,27 @@
 """Read CSV, plain or gzipped, in blocks: by polars where a block is clean, row by row where not."""
 
 import csv
-import gzip
-import hashlib
 import io
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
 import polars as pl
 
 from app.errors import ImportRefused
+from app.ingestion.blocks import (
+    BLOCK_BYTES,
+    MAX_LINE_BYTES,
+    UTF16_MARKS,
+    Hashing,
+    Source,
+    open_source,
+    whole_lines,
+)
 from app.ingestion.table import Chunk
 
-BLOCK_BYTES = 8 << 20
-# The csv module's own limit for one field; a line is held to it too, whoever reads it.
-MAX_LINE_BYTES = 131_072
 _DELIMITERS = ",;\t|"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-class _Hashing(io.RawIOBase):
-    """A file that keeps the hash and the count of what was read from it."""
-
-    def __init__(self, raw: BinaryIO, on_read: Callable[[int], None]) -> None:
-        self._raw = raw
-        self._on_read = on_read
-        self.digest = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = self._raw.readinto(buffer)  # type: ignore[attr-defined]
-        self.digest.update(buffer[:count])
-        self._on_read(count)
-        return int(count)
 
 
 class CsvTable:
@@ -49,7 +31,7 @@ class CsvTable:
     UTF-8 becomes U+FFFD, which no rule accepts.
     """
 
-    def __init__(self, source: BinaryIO, raw: _Hashing) -> None:
+    def __init__(self, source: Source, raw: Hashing) -> None:
         self._source = source
         self._raw = raw
         self._line = 1
@@ -67,9 +49,12 @@ class CsvTable:
 
     def chunks(self, places: Mapping[str, int]) -> Iterator[Chunk]:
         """Give the rows block by block."""
-        while block := self._block():
+        while block := whole_lines(self._source, BLOCK_BYTES, self._line):
             frame = self._clean(block)
-            yield self._ragged(block, places) if frame is None else self._chunk(frame, places)
+            if frame is None:
+                yield self._ragged(block, places)
+            else:
+                yield self._chunk(block, frame, places)
 
     def _header_text(self) -> str:
         header = b""
@@ -79,7 +64,7 @@ class CsvTable:
                 break
             header = header + line if header.count(b'"') % 2 else line
             self._line += 1
-            if header.startswith(_UTF16):
+            if header.startswith(UTF16_MARKS):
                 raise ImportRefused("the file is UTF-16: save it as UTF-8")
             if len(header) >= MAX_LINE_BYTES:
                 raise ImportRefused(f"the header is longer than {MAX_LINE_BYTES} bytes")
@@ -88,19 +73,6 @@ class CsvTable:
         if b"\r" in header.rstrip(b"\r\n") and b'"' not in header:
             raise ImportRefused("the file's lines end in CR alone: save it with LF or CR LF")
         return header.decode("utf-8-sig", errors="replace")
-
-    def _block(self) -> bytes:
-        """Give the next whole lines; none at the end."""
-        block = self._source.read(BLOCK_BYTES)
-        if block and not block.endswith(b"\n"):
-            block += self._source.readline(MAX_LINE_BYTES)
-        ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
-        lengths = np.diff(np.concatenate(([-1], ends, [len(block)])))
-        longest = int(lengths.argmax())
-        if lengths[longest] > MAX_LINE_BYTES:
-            line = self._line + longest
-            raise ImportRefused(f"line {line} is longer than {MAX_LINE_BYTES} bytes")
-        return block
 
     def _clean(self, block: bytes) -> pl.DataFrame | None:
         width = len(self.header)
@@ -124,22 +96,30 @@ class CsvTable:
             return None
         return frame if frame.shape == (lines, width) else None
 
-    def _chunk(self, frame: pl.DataFrame, places: Mapping[str, int]) -> Chunk:
+    def _chunk(self, block: bytes, frame: pl.DataFrame, places: Mapping[str, int]) -> Chunk:
+        first = self._line
+
+        def originals(lines: Sequence[int]) -> list[bytes]:
+            texts = block.split(b"\n")
+            return [texts[line - first].removesuffix(b"\r") for line in lines]
+
         named = frame.select(
             pl.int_range(self._line, self._line + frame.height, dtype=pl.Int64).alias("line"),
             *(_stripped(pl.col(str(place))).alias(field) for field, place in places.items()),
         )
         self._line += frame.height
-        return Chunk(rows=named)
+        return Chunk(rows=named, originals=originals)
 
     def _ragged(self, block: bytes, places: Mapping[str, int]) -> Chunk:
         good: list[tuple[int, list[str]]] = []
-        malformed: list[tuple[int, str]] = []
-        for line, row in self._rows(block):
+        malformed: list[int] = []
+        texts: dict[int, bytes] = {}
+        for line, row, text in self._rows(block):
+            texts[line] = text
             if len(row) == len(self.header):
                 good.append((line, row))
             elif row:
-                malformed.append((line, self._delimiter.join(row)))
+                malformed.append(line)
         columns = {
             field: pl.Series([row[place] or None for _, row in good], dtype=pl.String)
             for field, place in places.items()
@@ -149,26 +129,34 @@ class CsvTable:
         )
         return Chunk(
             rows=rows.with_columns(_stripped(pl.col(field)) for field in places),
+            originals=lambda lines: [texts[line] for line in lines],
             malformed=malformed,
         )
 
-    def _rows(self, block: bytes) -> Iterator[tuple[int, list[str]]]:
-        """Give a block's rows with their first lines; an open quote draws lines from beyond it."""
-        lines = deque(_lines(block))
+    def _rows(self, block: bytes) -> Iterator[tuple[int, list[str], bytes]]:
+        """Give a block's rows: first line, fields, bytes.
+
+        An open quote draws lines from beyond the block.
+        """
+        waiting = deque(block.splitlines(keepends=True))
+        taken: list[bytes] = []
 
         def feed() -> Iterator[str]:
-            while lines or (more := self._source.readline(MAX_LINE_BYTES)):
-                if not lines:
-                    lines.extend(_lines(more))
-                yield lines.popleft()
+            while waiting or (more := self._source.readline(MAX_LINE_BYTES)):
+                if not waiting:
+                    waiting.extend(more.splitlines(keepends=True))
+                taken.append(waiting.popleft())
+                yield taken[-1].decode("utf-8", errors="replace")
 
         first, reader = self._line, csv.reader(feed(), delimiter=self._delimiter)
-        while lines:
+        while waiting:
             line = first + reader.line_num
+            taken.clear()
             try:
-                yield line, next(reader)
+                row = next(reader)
             except csv.Error as error:
                 raise ImportRefused(f"line {line}: {error}: is a quote left open?") from error
+            yield line, row, b"".join(taken).rstrip(b"\r\n")
         self._line = first + reader.line_num
 
 
@@ -179,19 +167,8 @@ def open_csv(path: Path, on_read: Callable[[int], None]) -> Iterator[CsvTable]:
     Raises:
         ImportRefused: it cannot be read, is empty, or its compression is broken.
     """
-    try:
-        with path.open("rb") as file:
-            raw = _Hashing(file, on_read)
-            buffered = io.BufferedReader(raw, BLOCK_BYTES)
-            zipped = path.suffix.lower() == ".gz"
-            with gzip.open(buffered) if zipped else buffered as source:
-                yield CsvTable(source, raw)  # type: ignore[arg-type]
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ImportRefused(f"the compressed file is broken: {error}") from error
-
-
-def _lines(text: bytes) -> io.StringIO:
-    return io.StringIO(text.decode("utf-8", errors="replace"), newline="")
+    with open_source(path, on_read, BLOCK_BYTES) as (source, raw):
+        yield CsvTable(source, raw)
 
 
 def _first_row(text: str, delimiter: str) -> list[str]:

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from app.errors import BadInput, ImportRefused
 from app.ingestion.columns import INSTRUMENT_FIELDS, find_columns
-from app.ingestion.file_import import NO_GOOD_ROW, FileOptions, OnRead, open_table
+from app.ingestion.delivery import Receipt
+from app.ingestion.file_import import OnRead, nothing_good, open_table
+from app.ingestion.quarantining import NO_RECORD, Quarantining
 from app.ingestion.rejects import Rejects
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass, Exchange
+from app.storage.audit import Action
 from app.storage.batches import BatchKind, Counts, next_batch_id, record_batch
 from app.storage.database import Connection
 from app.storage.instrument_writes import (
@@ -24,6 +27,8 @@ from app.storage.instrument_writes import (
 )
 from app.validation import rules
 from app.validation.reasons import Reason
+
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 class Refused(Exception):
@@ -37,49 +42,50 @@ class Refused(Exception):
 def import_instruments(
     connection: Connection,
     path: Path,
-    options: FileOptions,
     new: NewInstruments,
     rejects: Rejects,
     on_read: OnRead,
-) -> Counts:
+    *,
+    actor: str,
+    columns: Mapping[str, str],
+) -> Receipt:
     """Store the instruments of a file as one batch; unchanged ones count as duplicates.
 
     What the file does not say is kept for known instruments, and is as in `new` for new ones. Of
     lines with the same symbol the last has the last word; those before it count as duplicates.
 
     Raises:
-        ImportRefused: the file cannot be read, lacks a column or has no good row; nothing is
-            stored.
+        ImportRefused: the file cannot be read or lacks a column, and nothing is kept; or it has no
+            good record, and all of them are in quarantine.
     """
     received_at = datetime.now(UTC)
     exchanges: dict[str, Exchange] = {}
     records: dict[str, InstrumentRecord] = {}
     good = 0
     with open_table(path, on_read) as table, connection.transaction():
-        places = find_columns(
-            table.header, INSTRUMENT_FIELDS, given=options.columns, constant=frozenset()
-        )
+        places = find_columns(table.header, INSTRUMENT_FIELDS, given=columns, constant=frozenset())
+        refused = Quarantining(connection, rejects)
         for chunk in table.chunks(places):
-            for line, text in chunk.malformed:
-                rejects.add(line, Reason.MALFORMED_ROW, text)
+            bad: list[tuple[int, Reason]] = []
             for row in chunk.rows.iter_rows(named=True):
                 line = row.pop("line")
                 try:
                     record = read_instrument(row, exchanges)
-                except Refused as refused:
-                    shown = ",".join(value or "" for value in row.values())
-                    rejects.add(line, refused.reason, shown)
+                except Refused as error:
+                    bad.append((line, error.reason))
                     continue
                 records[record.symbol] = _merged(records.get(record.symbol), record)
                 good += 1
-        if not records:
-            raise ImportRefused(rejects.summary(NO_GOOD_ROW))
+            refused.add_malformed(chunk)
+            refused.add(chunk, bad)
+        if not good + refused.reasons.total():
+            raise ImportRefused(NO_RECORD)
         lock_instruments(connection)
-        batch_id = next_batch_id(connection, None)
+        batch_id = next_batch_id(connection, None if records else [])
         written = [upsert(connection, record, new) for record in records.values()]
         stored = written.count(Written.STORED)
-        counts = Counts(stored=stored, duplicate=good - stored, rejected=rejects.count)
-        rejects.flush()
+        counts = Counts(stored=stored, duplicate=good - stored, rejected=refused.reasons.total())
+        refused.keep(batch_id, {"kind": BatchKind.INSTRUMENTS})
         record_batch(
             connection,
             batch_id=batch_id,
@@ -88,8 +94,12 @@ def import_instruments(
             checksum=table.checksum,
             counts=counts,
             received_at=received_at,
+            actor=actor,
+            action=Action.INSTRUMENTS,
         )
-    return counts
+    if not good:
+        raise nothing_good(batch_id, rejects)
+    return Receipt(batch_id=batch_id, counts=counts, reasons=refused.reasons)
 
 
 def read_instrument(
@@ -108,6 +118,9 @@ def read_instrument(
     currency = row.get("currency")
     if currency is not None and not re.fullmatch(rules.CURRENCY, currency):
         raise Refused(Reason.BAD_CURRENCY)
+    listed_on, delisted_on = _date(row.get("listed_on")), _date(row.get("delisted_on"))
+    if listed_on is not None and delisted_on is not None and delisted_on < listed_on:
+        raise Refused(Reason.BAD_DATE)
     return InstrumentRecord(
         symbol=symbol,
         name=name,
@@ -115,6 +128,8 @@ def read_instrument(
         asset_class=_asset_class(row.get("asset_class")),
         currency=currency,
         tick_size=_tick_size(row.get("tick_size")),
+        listed_on=listed_on,
+        delisted_on=delisted_on,
     )
 
 
@@ -152,3 +167,14 @@ def _tick_size(text: str | None) -> Decimal | None:
     if value is None or value <= 0:
         raise Refused(Reason.BAD_NUMBER)
     return value
+
+
+def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
+    if not re.fullmatch(_DATE, text):
+        raise Refused(Reason.BAD_DATE)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise Refused(Reason.BAD_DATE) from error

@@ -1,10 +1,12 @@
 """Read Parquet in slices, every column as the text that a CSV file would hold."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import orjson
 import polars as pl
 
 from app.errors import ImportRefused
@@ -39,8 +41,18 @@ class ParquetTable:
             if rows.is_empty():
                 return
             lines = pl.int_range(start + 1, start + rows.height + 1, dtype=pl.Int64)
-            yield Chunk(rows=rows.select(lines.alias("line"), pl.all()))
+            yield Chunk(
+                rows=rows.select(lines.alias("line"), pl.all()),
+                originals=partial(self._originals, start),
+            )
             start += rows.height
+
+    def _originals(self, start: int, lines: Sequence[int]) -> list[bytes]:
+        """Write rows as JSON, each column as the text that a CSV file would hold."""
+        texts = [_text(name, self._schema).alias(name) for name in self._schema.names()]
+        rows = self._scan.slice(start, SLICE_ROWS).select(texts).collect()
+        wanted = rows[[line - start - 1 for line in lines]]
+        return [orjson.dumps(row) for row in wanted.iter_rows(named=True)]
 
     def _hash(self) -> str:
         digest = hashlib.sha256()

@@ -1,60 +1,98 @@
-"""Make staged rows of trades and bars from text columns, and say why the others are refused."""
+"""Make staged rows of trades, bars and quotes from text columns; say why the others are refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 
+from app.ingestion.judging import Limits, Rule, judge
 from app.ingestion.symbols import Symbols
 from app.ingestion.times import parse_dates, parse_times
 from app.market.candle import Session
 from app.market.interval import Interval, Unit
-from app.storage import bars, trades
+from app.storage import bars, quotes, trades
 from app.validation import rules
 from app.validation.reasons import Reason
 
 _PRICES = ("open", "high", "low", "close")
+_SIDES = ("bid", "ask")
+_SIZES = ("bid_size", "ask_size")
+# Somewhere a trading date begins up to a day before its 00:00 UTC, by which its bar is stamped.
+_DATE_AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Rows ready for COPY, and refused ones: line, reason, record."""
+    """Rows ready for COPY; as a watch judges them; and refused ones: line, reasons."""
 
     staged: pl.DataFrame
+    watched: pl.DataFrame
     refused: pl.DataFrame
 
 
-def prepare_trades(rows: pl.DataFrame, symbols: Symbols, timezone: str) -> Prepared:
+def prepare_trades(rows: pl.DataFrame, symbols: Symbols, timezone: str, limits: Limits) -> Prepared:
     """Check trades given as text columns symbol, time, price, size and perhaps trade_id."""
-    has_ids = "trade_id" in rows.columns
-    given = rows
     rows = rules.with_numbers(
         rows.with_columns(parse_times(rows["time"], timezone).alias("event_time")),
         ("price", "size"),
     )
-    first = [
+    alone: list[Rule] = [
         (Reason.BAD_TIME, pl.col("event_time").is_null()),
         (Reason.BAD_NUMBER, rules.not_number("price", "size")),
         (Reason.NEGATIVE_SIZE, rules.negative("size")),
     ]
-    if has_ids:
-        first.append((Reason.BAD_TRADE_ID, rules.bad_trade_id("trade_id")))
-    second = [(Reason.PRICE_NOT_POSITIVE, rules.not_positive("price"))]
-    good, refused = _judge(rows, given, symbols, first, second)
-    good = symbols.place(good)
-    if not has_ids:
-        good = good.with_columns(pl.lit(None, dtype=pl.String).alias("trade_id"))
-    return Prepared(staged=_staged(good, trades.STAGING.columns), refused=refused)
+    if "trade_id" in rows.columns:
+        no_id = pl.col("trade_id").is_null()
+        alone.append((Reason.MISSING_TRADE_ID, no_id))
+        alone.append((Reason.BAD_TRADE_ID, ~no_id & rules.bad_id("trade_id")))
+    good, refused = judge(rows, symbols, symbols.place, limits, alone=alone, prices=("price",))
+    staged = _staged(good, trades.STAGING.columns)
+    watched = _watched(good, "trade_id", ("price", "size"))
+    return Prepared(staged=staged, watched=watched, refused=refused)
+
+
+def prepare_quotes(rows: pl.DataFrame, symbols: Symbols, timezone: str, limits: Limits) -> Prepared:
+    """Check quotes given as text columns symbol, time, bid, ask and sizes, perhaps quote_id.
+
+    A side that is not quoted has no price and no size; a size may be unknown.
+    """
+    unsized = [name for name in _SIZES if name not in rows.columns]
+    rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in unsized)
+    rows = rules.with_numbers(
+        rows.with_columns(parse_times(rows["time"], timezone).alias("event_time")),
+        (*_SIDES, *_SIZES),
+    )
+    alone: list[Rule] = [
+        (Reason.BAD_TIME, pl.col("event_time").is_null()),
+        (Reason.BAD_NUMBER, rules.not_number_if_given(*_SIDES, *_SIZES)),
+        (Reason.NEGATIVE_SIZE, rules.negative(*_SIZES)),
+        (Reason.EMPTY_QUOTE, rules.empty_quote()),
+        (Reason.HALF_SIDE, rules.half_side()),
+    ]
+    if "quote_id" in rows.columns:
+        alone.append((Reason.BAD_QUOTE_ID, rules.bad_id("quote_id")))
+    good, refused = judge(
+        rows,
+        symbols,
+        symbols.place,
+        limits,
+        alone=alone,
+        prices=_SIDES,
+        expected=[(Reason.CROSSED_QUOTE, rules.crossed())],
+    )
+    staged = _staged(good, quotes.STAGING.columns)
+    watched = _watched(good, "quote_id", (*_SIDES, *_SIZES))
+    return Prepared(staged=staged, watched=watched, refused=refused)
 
 
 def prepare_bars(
-    rows: pl.DataFrame, symbols: Symbols, timezone: str, interval: Interval
+    rows: pl.DataFrame, symbols: Symbols, timezone: str, interval: Interval, limits: Limits
 ) -> Prepared:
     """Check bars given as text columns: symbol, time, OHLC, volume, perhaps vwap and trades.
 
     Daily bars are stamped with their trading date; others must begin where buckets do.
     """
-    given = rows
     optional = [name for name in ("vwap", "trades") if name in rows.columns]
     daily = interval.unit is Unit.DAY
     if daily:
@@ -64,7 +102,7 @@ def prepare_bars(
         moment = event_time.fill_null(
             parse_times(rows["time"].set(dates.is_not_null(), None), timezone)
         )
-        misaligned = pl.col("event_time").is_null()
+        misaligned = pl.col("event_time").is_null() & pl.col("moment").is_not_null()
     else:
         moment = event_time = parse_times(rows["time"], timezone)
         misaligned = rules.misaligned("event_time", interval)
@@ -72,7 +110,7 @@ def prepare_bars(
         rows.with_columns(event_time.alias("event_time"), moment.alias("moment")),
         (*_PRICES, "volume", *optional),
     )
-    first = [
+    alone: list[Rule] = [
         (Reason.BAD_TIME, pl.col("moment").is_null()),
         (Reason.MISALIGNED_TIME, misaligned),
         (Reason.BAD_NUMBER, rules.not_number(*_PRICES, "volume")),
@@ -80,55 +118,31 @@ def prepare_bars(
         (Reason.OHLC_INCONSISTENT, rules.inconsistent_bar()),
     ]
     if optional:
-        first.append((Reason.BAD_NUMBER, rules.not_number_if_given(*optional)))
+        alone.append((Reason.BAD_NUMBER, rules.not_number_if_given(*optional)))
     if "trades" in optional:
         count = pl.col("trades")
-        first.append((Reason.NEGATIVE_SIZE, rules.negative("trades")))
-        first.append((Reason.BAD_NUMBER, count.is_not_null() & rules.bad_trade_id("trades")))
-    good, refused = _judge(
-        rows, given, symbols, first, [(Reason.PRICE_NOT_POSITIVE, rules.not_positive(*_PRICES))]
+        alone.append((Reason.NEGATIVE_SIZE, rules.negative("trades")))
+        alone.append((Reason.BAD_NUMBER, count.is_not_null() & rules.bad_id("trades")))
+    good, refused = judge(
+        rows,
+        symbols,
+        _place_daily if daily else symbols.place,
+        limits,
+        alone=alone,
+        prices=_PRICES,
+        ahead=_DATE_AHEAD if daily else timedelta(0),
     )
-    if daily:
-        good = good.with_columns(
-            pl.lit(int(Session.REGULAR)).alias("session"),
-            pl.col("event_time").dt.date().alias("trading_date"),
-        )
-    else:
-        good = symbols.place(good)
-    missing = [name for name in ("vwap", "trades") if name not in optional]
-    good = good.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
-    return Prepared(
-        staged=_staged(good.rename({"event_time": "bar_start"}), bars.STAGING.columns),
-        refused=refused,
+    watched = _watched(good, None, _PRICES[:3]).with_columns(
+        good["close"].alias("price"), good["volume"].alias("size")
     )
+    staged = _staged(good.rename({"event_time": "bar_start"}), bars.STAGING.columns)
+    return Prepared(staged=staged, watched=watched, refused=refused)
 
 
-def _judge(
-    rows: pl.DataFrame,
-    given: pl.DataFrame,
-    symbols: Symbols,
-    first: list[tuple[Reason, pl.Expr]],
-    second: list[tuple[Reason, pl.Expr]],
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split rows; instruments are looked up only for rows that pass the first rules.
-
-    They are made only for rows that pass all.
-    """
-    rows = rows.with_columns(
-        rules.first_reason([(Reason.BAD_SYMBOL, rules.bad_symbol()), *first]).alias("reason")
-    )
-    refused = [rows.filter(pl.col("reason").is_not_null())]
-    rows = symbols.resolve(rows.filter(pl.col("reason").is_null()))
-    unknown = (Reason.UNKNOWN_SYMBOL, pl.col("instrument_id").is_null() & ~pl.col("is_new"))
-    rows = rows.with_columns(rules.first_reason([unknown, *second]).alias("reason"))
-    refused.append(rows.filter(pl.col("reason").is_not_null()))
-    reasons = pl.concat(part.select("line", "reason") for part in refused).sort("line")
-    texts = [pl.col(name).fill_null("") for name in given.columns if name != "line"]
-    records = given.join(reasons, on="line", how="semi").select(
-        "line", pl.concat_str(texts, separator=",").alias("record")
-    )
-    return symbols.make(rows.filter(pl.col("reason").is_null())), reasons.join(
-        records, on="line", how="left", maintain_order="left"
+def _place_daily(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(
+        pl.lit(int(Session.REGULAR)).alias("session"),
+        pl.col("event_time").dt.date().alias("trading_date"),
     )
 
 
@@ -144,5 +158,22 @@ def _dates(rows: pl.DataFrame, symbols: Symbols, timezone: str) -> pl.Series:
     return dates
 
 
+def _watched(rows: pl.DataFrame, id_field: str | None, values: Sequence[str]) -> pl.DataFrame:
+    """Give the columns by which anomalies are judged (app.validation.anomalies.Watch)."""
+    row_id = pl.lit(0, dtype=pl.Int64)
+    if id_field is not None:
+        given = pl.col(id_field) if id_field in rows.columns else pl.lit(None)
+        row_id = given.cast(pl.Int64)
+    return rows.select(
+        *("line", "instrument_id", "asset_class", "event_time", "trading_date"),
+        row_id.alias("row_id"),
+        *values,
+    )
+
+
 def _staged(rows: pl.DataFrame, columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    return rows.select(name for name, _ in columns)
+    """Give the columns that are staged; one that the source does not have is null."""
+    return rows.select(
+        name if name in rows.columns else pl.lit(None, dtype=pl.String).alias(name)
+        for name, _ in columns
+    )

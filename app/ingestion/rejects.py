@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-import polars as pl
-
 from app.errors import ImportRefused
 from app.validation.reasons import Reason
 
@@ -33,11 +31,6 @@ class Rejects:
         if len(self._first) < _NAMED:
             self._first.append(f"line {line}: {reason}, {reason.sentence} ({record[:120]!r})")
         self._write(line, reason, record)
-
-    def add_frame(self, refused: pl.DataFrame) -> None:
-        """Refuse rows given as line, reason, record."""
-        for line, reason, record in refused.iter_rows():
-            self.add(line, Reason(reason), record)
 
     def flush(self) -> None:
         """See that the file has every row, before anything is committed.

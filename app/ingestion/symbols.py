@@ -1,6 +1,7 @@
 """Resolve the symbols of rows to instruments, as they were named at the time of each row."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from app.market.instrument import MAY_BE_NEGATIVE, Exchange
 from app.storage import instrument_writes
 from app.storage.database import Connection
 from app.storage.instrument_writes import InstrumentRecord, Meaning, NewInstruments
+from app.validation.rules import NUMBER, exact
 
 _START = datetime(1, 1, 1, tzinfo=UTC)
 _END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -18,10 +20,18 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "instrument_id": pl.Int32,
     "mic": pl.String,
     "may_be_negative": pl.Boolean,
+    "asset_class": pl.String,
+    "tick": NUMBER,
+    "listed_on": pl.Date,
+    "delisted_on": pl.Date,
     "valid_from": pl.Datetime("us", "UTC"),
     "valid_to": pl.Datetime("us", "UTC"),
     "former": pl.Boolean,
 }
+_FOUND = ("instrument_id", "mic", "may_be_negative", "asset_class")
+_LISTING = ("listed_on", "delisted_on")
+# What `resolve` and `place` add.
+_ADDED = (*_FOUND, "tick", *_LISTING, "is_new", "session", "trading_date")
 
 
 class Symbols:
@@ -40,16 +50,18 @@ class Symbols:
         self._calendars: dict[tuple[str, int, int], TradingCalendar] = {}
 
     def resolve(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add instrument_id, mic, may_be_negative and is_new to rows; they keep their order.
+        """Add instrument_id, mic, may_be_negative, asset_class and is_new; rows keep their order.
 
-        The rows have `symbol` and `event_time`. The first three are null where the symbol names
-        nothing at that time; is_new tells the rows whose instrument `make` would make.
+        The rows have `symbol` and `event_time`. The first four are null where the symbol names
+        nothing at that time; is_new tells the rows whose instrument `make` would make. Where some
+        instrument has a tick size there is also `tick`, and where some has dates of listing
+        `listed_on` and `delisted_on`; null where it has none.
         """
         self._ask(rows["symbol"].drop_nulls().unique().to_list())
         if self._meanings["former"].any():
             found, key = self._found(rows), "line"
         else:
-            found, key = self._meanings.drop("valid_from", "valid_to", "former"), "symbol"
+            found, key = self._meanings.select("symbol", *self._telling()), "symbol"
         rows = rows.join(found, on=key, how="left", maintain_order="left")
         if self._create is None:
             return rows.with_columns(pl.lit(value=False).alias("is_new"))
@@ -72,7 +84,7 @@ class Symbols:
             record = InstrumentRecord(symbol=symbol)
             instrument_writes.upsert(self._connection, record, self._create)
         self._keep(instrument_writes.meanings(self._connection, unknown))
-        return self.resolve(rows.drop("instrument_id", "mic", "may_be_negative", "is_new"))
+        return self.resolve(rows.drop(_ADDED, strict=False))
 
     def _found(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give what rows' symbols name at their times; a former name goes before a present one."""
@@ -82,8 +94,15 @@ class Symbols:
             .filter(pl.col("event_time").is_between("valid_from", "valid_to", closed="left"))
             .sort("former", descending=True, maintain_order=True)
             .unique("line", keep="first")
-            .select("line", "instrument_id", "mic", "may_be_negative")
+            .select("line", *self._telling())
         )
+
+    def _telling(self) -> list[str]:
+        """Give the columns that tell something of some instrument."""
+        told = [name for name in ("tick",) if self._meanings[name].count()]
+        if any(self._meanings[name].count() for name in _LISTING):
+            told += _LISTING
+        return [*_FOUND, *told]
 
     def zones(self, symbols: pl.Series) -> dict[str, list[str]]:
         """Give the time zones of the symbols' venues, and which symbols have each; make nothing."""
@@ -98,13 +117,16 @@ class Symbols:
         return found
 
     def place(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add session and trading_date to resolved rows, from their venues' calendars."""
+        """Add session and trading_date to resolved rows, from their venues' calendars.
+
+        No moment is outside every session (app.market.calendar). Rows whose instrument is still to
+        be made have no venue yet, and get values without a meaning.
+        """
         session = np.zeros(rows.height, dtype=np.int16)
         trading_date = np.zeros(rows.height, dtype=np.int32)
         moments = rows["event_time"].dt.epoch("us").to_numpy()
-        mics = rows["mic"].to_numpy()
-        for mic in rows["mic"].unique():
-            where = mics == mic
+        for mic in rows["mic"].drop_nulls().unique():
+            where = (rows["mic"] == mic).fill_null(value=False).to_numpy()
             placed = self._calendar(mic, moments[where]).place(moments[where])
             session[where], trading_date[where] = placed.session, placed.trading_date
         return rows.with_columns(
@@ -141,7 +163,16 @@ def _row(meaning: Meaning) -> tuple[object, ...]:
         meaning.instrument_id,
         meaning.exchange.mic,
         meaning.asset_class in MAY_BE_NEGATIVE,
+        meaning.asset_class.value,
+        _tick(meaning.tick_size),
+        meaning.listed_on,
+        meaning.delisted_on,
         meaning.valid_from or _START,
         meaning.valid_to or _END,
         meaning.former,
     )
+
+
+def _tick(size: Decimal | None) -> Decimal | None:
+    """Give a tick size that fits the column; imports make no other."""
+    return None if size is None else exact(format(size, "f"))

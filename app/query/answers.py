@@ -4,10 +4,12 @@ An answer is used only after `Ledger.confirm` for its instruments, so a hit is n
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from app.errors import TickgraphError
 from app.query.ledger import Ledger, Touched
 from app.query.memory import BoundedMemory
 
@@ -41,6 +43,21 @@ class Answer:
         return len(self.body) + 120 * len(self.bases)
 
 
+Brought = Mapping[Any, Any] | TickgraphError | None
+
+
+class Flight:
+    """Answers in the making, by one caller for all who ask for the same meanwhile.
+
+    `landed` brings them by key, or the error that all have; None where the caller was cancelled.
+    """
+
+    def __init__(self, keys: Sequence[Hashable], stamp: int | None) -> None:
+        self.keys = keys
+        self.stamp = stamp
+        self.landed: asyncio.Future[Brought] = asyncio.get_running_loop().create_future()
+
+
 class AnswerCache:
     """One level of answers, bounded in bytes and entries."""
 
@@ -54,7 +71,7 @@ class AnswerCache:
         self._event = 0
         self._everything_at = 0
         self._touched_at: dict[int, int] = {}
-        self._flights: dict[Hashable, asyncio.Future[None]] = {}
+        self._flights: dict[Hashable, Flight] = {}
         ledger.tell(self._forget)
 
     def stamp(self) -> int | None:
@@ -68,11 +85,11 @@ class AnswerCache:
 
     def keep(self, key: Hashable, body: bytes, bases: Iterable[Basis], stamp: int | None) -> None:
         """Keep an answer, unless a batch has touched it since the stamp."""
+        if self.memory.is_off:
+            return
         own = tuple(bases)
         ids = frozenset(basis.instrument_id for basis in own)
-        if stamp is None or self._everything_at > stamp:
-            return
-        if any(self._touched_at.get(each, 0) > stamp for each in ids):
+        if not self.untouched(ids, stamp):
             return
         if not self.memory.keep(key, Answer(body=body, bases=own, instrument_ids=ids)):
             return
@@ -80,17 +97,27 @@ class AnswerCache:
         for basis in own:
             self._keys.setdefault(basis.instrument_id, {}).setdefault(key, []).append(basis)
 
-    def flight(self, key: Hashable) -> "asyncio.Future[None] | None":
-        """Give the flight under way for a key, to wait for before looking again."""
+    def untouched(self, instrument_ids: Iterable[int], stamp: int | None) -> bool:
+        """Tell whether no batch that is known by now has touched the instruments since a stamp."""
+        if stamp is None or self._everything_at > stamp:
+            return False
+        return not any(self._touched_at.get(each, 0) > stamp for each in instrument_ids)
+
+    def flight(self, key: Hashable) -> Flight | None:
+        """Give the flight under way for a key, to wait for what it brings."""
         return self._flights.get(key)
 
-    def take_off(self, key: Hashable) -> None:
-        """Say that this caller makes the answer; others wait until `land`."""
-        self._flights[key] = asyncio.get_running_loop().create_future()
+    def take_off(self, keys: Sequence[Hashable]) -> Flight:
+        """Say that this caller makes these answers; others wait until `land`."""
+        flight = Flight(keys, self.stamp())
+        self._flights.update(dict.fromkeys(keys, flight))
+        return flight
 
-    def land(self, key: Hashable) -> None:
-        """Let those who wait look again."""
-        self._flights.pop(key).set_result(None)
+    def land(self, flight: Flight, brought: Brought) -> None:
+        """Give those who wait what the flight has brought."""
+        for key in flight.keys:
+            self._flights.pop(key, None)
+        flight.landed.set_result(brought)
 
     def _forget(self, touched: list[Touched], everything: bool) -> None:
         self._event += 1

@@ -1,16 +1,40 @@
 """Candles as JSON text, from memory where nothing has touched them; equal reads run once."""
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 from app.errors import TickgraphError
 from app.market.interval import Interval
+from app.query.answers import Brought, Flight
 from app.query.candles import Answered, read_candles
 from app.query.market import Market, Subject
 from app.query.shapes import JsonColumns, JsonRows
 from app.query.window import Window
 
 Shaped = Answered[bytes] | TickgraphError
+
+
+class About:
+    """What is asked about each instrument; hashed once, however many they are."""
+
+    def __init__(self, interval: Interval, window: Window, shape: JsonRows | JsonColumns) -> None:
+        self.interval, self.window, self.shape = interval, window, shape
+        self._hash = hash((interval, window, shape))
+
+    def __hash__(self) -> int:
+        """Give the hash."""
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is asked."""
+        if not isinstance(other, About):
+            return NotImplemented
+        mine = (self.interval, self.window, self.shape)
+        return mine == (other.interval, other.window, other.shape)
+
+
+Key = tuple[int, About]
 
 
 async def cached_candles(
@@ -20,42 +44,74 @@ async def cached_candles(
     window: Window,
     shape: JsonRows | JsonColumns,
 ) -> list[Shaped]:
-    """Give what read_candles gives, as text; see there."""
-    cache = market.fragments
-    keys = [(subject.instrument_id, interval, window, shape) for subject in subjects]
-    found: dict[int, Shaped] = {}
-    waiting = list(range(len(subjects)))
-    confirmed = await market.ledger.confirm(frozenset(each.instrument_id for each in subjects))
-    while waiting:
-        mine, others = [], []
-        for place in waiting:
-            answer = cache.peek(keys[place]) if confirmed else None
+    """Give what read_candles gives, as text; see there.
+
+    What a flight brings that took off before this call may be older than the call: it is confirmed
+    as a kept answer is. One that took off later is as good as a read of our own. A failure is
+    shared where the whole question was the same; part of a larger one is tried once more.
+    """
+    cache, about = market.fragments, About(interval, window, shape)
+    asked: dict[Key, Subject] = {(each.instrument_id, about): each for each in subjects}
+    found: dict[Key, Shaped] = {}
+    flights: dict[Key, Flight] = {}
+    waiting = list(asked)
+    for attempt in itertools.count():
+        confirmed = await market.ledger.confirm(frozenset(key[0] for key in waiting))
+        landed, flights, mine = flights, {}, []
+        for key in waiting:
+            answer, flight = None, landed.get(key)
+            if flight is not None:
+                later = attempt > 1
+                own = later or flight.keys == list(asked)
+                holds = later or (confirmed and cache.untouched([key[0]], flight.stamp))
+                answer = _brought(flight, key, own=own, holds=holds)
+            kept = cache.peek(key) if answer is None and confirmed else None
+            if kept is not None:
+                answer = Answered(value=kept.body, basis=kept.bases[0])
+            flight = cache.flight(key)
             if answer is not None:
-                found[place] = Answered(value=answer.body, basis=answer.bases[0])
-            elif cache.flight(keys[place]) is not None:
-                others.append(place)
+                found[key] = answer
+            elif flight is not None:
+                flights[key] = flight
             else:
-                cache.take_off(keys[place])
-                mine.append(place)
+                mine.append(key)
         if mine:
-            stamp = cache.stamp()
-            try:
-                read = await read_candles(
-                    market, [subjects[place] for place in mine], interval, window, shape
-                )
-                for place, each in zip(mine, read, strict=True):
-                    found[place] = each
-                    if isinstance(each, Answered):
-                        cache.keep(keys[place], each.value, (each.basis,), stamp)
-            finally:
-                for place in mine:
-                    cache.land(keys[place])
-        flights = [cache.flight(keys[place]) for place in others]
-        await asyncio.gather(*(asyncio.shield(flight) for flight in flights if flight is not None))
-        waiting = others
-        # What others made may be older than this call: it must be confirmed like any answer.
-        if waiting:
-            confirmed = await market.ledger.confirm(
-                frozenset(subjects[place].instrument_id for place in waiting)
-            )
-    return [found[place] for place in range(len(subjects))]
+            found |= await _fly(market, {key: asked[key] for key in mine}, about)
+        for flight in flights.values():
+            await asyncio.shield(flight.landed)
+        waiting = list(flights)
+        if not waiting:
+            break
+    return [found[each.instrument_id, about] for each in subjects]
+
+
+def _brought(flight: Flight, key: Key, *, own: bool, holds: bool) -> Shaped | None:
+    """Give what a flight has brought for a key, if it `holds`; raise its failure as one's `own`."""
+    brought = flight.landed.result()
+    if isinstance(brought, TickgraphError):
+        if own:
+            raise brought
+        return None
+    answer: Shaped | None = brought[key] if brought is not None and holds else None
+    return answer
+
+
+async def _fly(market: Market, asked: Mapping[Key, Subject], about: About) -> dict[Key, Shaped]:
+    """Read, for all who wait, and keep."""
+    flight = market.fragments.take_off(list(asked))
+    brought: Brought = None
+    try:
+        read = await read_candles(
+            market, list(asked.values()), about.interval, about.window, about.shape
+        )
+        answers = dict(zip(asked, read, strict=True))
+        for key, each in answers.items():
+            if isinstance(each, Answered):
+                market.fragments.keep(key, each.value, (each.basis,), flight.stamp)
+        brought = answers
+    except TickgraphError as error:
+        brought = error
+        raise
+    finally:
+        market.fragments.land(flight, brought)
+    return answers

@@ -34,7 +34,7 @@ _SLACK_DATED = 1.6
 _WIDEN_AT_LEAST, _WIDEN_AT_MOST = 2.0, 16.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Ask:
     place: int
     subject: Subject
@@ -43,6 +43,7 @@ class _Ask:
     earliest: datetime  # the first bucket that may hold rows or is asked for
     start: datetime
     end: datetime
+    final_before: datetime  # the first bucket whose end the data have not passed for good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,38 +67,45 @@ async def read_candles(
     rows where the remembered facts hold, and a few more where they do not. Each answer is one state
     of its instrument: no batch is half in it.
     """
-    answers: list[Answered[T] | TickgraphError] = []
-    for subject in subjects:
-        basis = Basis(instrument_id=subject.instrument_id, first=None, end=None)
-        answers.append(Answered(value=shape.read(()).value, basis=basis))
-    nothing = list(answers)
+    answers: dict[int, Answered[T] | TickgraphError] = {}
     places = list(range(len(subjects)))
     if not places:
-        return answers
+        return []
     facts = await market.book.of([each.instrument_id for each in subjects])
     for _ in range(_ATTEMPTS):
         asks = []
         for place in places:
-            answers[place] = nothing[place]
             known = facts[subjects[place].instrument_id]
             try:
-                ask = _ask(place, subjects[place], known, interval, window)
+                ask = _ask(place, subjects[place], known, interval, window, market.lateness)
             except TickgraphError as error:
                 answers[place] = error
                 continue
-            if ask is not None:
+            if ask is None:
+                answers[place] = _nothing(subjects[place], shape)
+            else:
                 asks.append(ask)
         marks = await _answer(market, asks, window, shape, answers)
         outdated = await market.book.outdated(marks, facts)
         places = [place for place in places if subjects[place].instrument_id in outdated]
         if not places:
-            return answers
+            return [answers[place] for place in range(len(subjects))]
         facts = await market.book.anew(list(outdated))
     raise QueryTimeout("the data change faster than they can be read: try again")
 
 
+def _nothing(subject: Subject, shape: Shape[T]) -> Answered[T]:
+    basis = Basis(instrument_id=subject.instrument_id, first=None, end=None)
+    return Answered(value=shape.read(()).value, basis=basis)
+
+
 def _ask(
-    place: int, subject: Subject, facts: Facts, interval: Interval, window: Window
+    place: int,
+    subject: Subject,
+    facts: Facts,
+    interval: Interval,
+    window: Window,
+    lateness: timedelta,
 ) -> _Ask | None:
     """Bound the question by the rows that exist; None where it asks beside them.
 
@@ -134,7 +142,15 @@ def _ask(
         earliest=earliest,
         start=start,
         end=end,
+        final_before=_final_before(made, facts, lateness),
     )
+
+
+def _final_before(made: Recipe, facts: Facts, lateness: timedelta) -> datetime:
+    passed = facts.watermark(made.bar_minutes) - lateness
+    if made.interval.is_dated:
+        passed = min(passed, midnight(facts.extents[made.bar_minutes].last_trading_date))
+    return made.interval.floor(passed)
 
 
 async def _answer(
@@ -142,7 +158,7 @@ async def _answer(
     asks: Sequence[_Ask],
     window: Window,
     shape: Shape[T],
-    answers: list[Answered[T] | TickgraphError],
+    answers: dict[int, Answered[T] | TickgraphError],
 ) -> Marks | None:
     """Fill the answers in; look further back where the newest N were not found yet.
 
@@ -175,16 +191,16 @@ def _back(interval: Interval, end: datetime, by: timedelta, earliest: datetime) 
 async def _read(
     market: Market, asks: Sequence[_Ask], window: Window, shape: Shape[T]
 ) -> tuple[dict[int, Found[T]], Marks]:
-    """Run one statement for each different recipe; give the answers by place."""
+    """Run one statement for each kind of source rows; give the answers by place."""
     limit = market.max_points + 1 if window.last is None else window.last
-    recipes: dict[Recipe, list[_Ask]] = {}
+    groups: dict[int, list[_Ask]] = {}
     for ask in asks:
-        recipes.setdefault(ask.recipe, []).append(ask)
+        groups.setdefault(ask.recipe.bar_minutes, []).append(ask)
     found: dict[int, Found[T]] = {}
     marks = None
-    for made, group in recipes.items():
-        parts = [_part(ask, market) for ask in group]
-        statement = candles_statement(made, parts, limit, shape)
+    for group in groups.values():
+        parts = [_part(ask) for ask in group]
+        statement = candles_statement(group[0].recipe, parts, limit, shape)
         rows = await market.reader.fetch(statement.sql, *statement.values)
         marks = marks_of(rows[0])
         for part, own in groupby(rows, key=itemgetter("part")):
@@ -193,7 +209,7 @@ async def _read(
     return found, marks
 
 
-def _part(ask: _Ask, market: Market) -> Part:
+def _part(ask: _Ask) -> Part:
     start, end = read_bounds(ask.recipe.interval, ask.start, ask.end)
     stale = ask.facts.stale(ask.recipe.source)
     return Part(
@@ -201,17 +217,8 @@ def _part(ask: _Ask, market: Market) -> Part:
         segments=segments(ask.recipe.levels, start, end, stale),
         first_date=ask.start.date(),
         end_date=ask.end.date(),
-        final_before=_final_before(ask, market),
+        final_before=ask.final_before,
     )
-
-
-def _final_before(ask: _Ask, market: Market) -> datetime:
-    """Give the start of the first bucket whose end the data have not passed for good."""
-    interval, minutes = ask.recipe.interval, ask.recipe.bar_minutes
-    passed = ask.facts.watermark(minutes) - market.lateness
-    if interval.is_dated:
-        passed = min(passed, midnight(ask.facts.extents[minutes].last_trading_date))
-    return interval.floor(passed)
 
 
 def _checked(
@@ -223,22 +230,23 @@ def _checked(
             f" {ask.recipe.interval} in the range: ask for a shorter one or a longer interval",
             max_points=market.max_points,
         )
-    return Answered(value=found.value, basis=_basis(ask, found, window, market))
+    return Answered(value=found.value, basis=_basis(ask, found, window))
 
 
-def _basis(ask: _Ask, found: Found[T], window: Window, market: Market) -> Basis:
+def _basis(ask: _Ask, found: Found[T], window: Window) -> Basis:
     """Say what rows would change the answer: none outside the basis would."""
-    first = window.start if window.last is None else None
+    interval = ask.recipe.interval
+    first = None if window.start is None else interval.floor(window.start)
     if window.last is not None and found.count == window.last:
         first = found.oldest
     # A candle that is not final yet becomes so by any later row.
-    end = window.end if window.end and ask.end <= _final_before(ask, market) else None
+    end = window.end if window.end and ask.end <= ask.final_before else None
     before, after = timedelta(), timedelta()
     exact = ask.subject.exchange == ALWAYS_OPEN or ask.recipe.bar_minutes == DAY_MINUTES
-    if ask.recipe.interval.is_dated and not exact:
+    if interval.is_dated and not exact:
         before, after = DATE_BEFORE, DATE_AFTER
     return Basis(
         instrument_id=ask.subject.instrument_id,
-        first=None if first is None else ask.recipe.interval.floor(first) - before,
-        end=None if end is None else ask.recipe.interval.ceil(end) + after,
+        first=None if first is None else first - before,
+        end=None if end is None else interval.ceil(end) + after,
     )

@@ -25,9 +25,12 @@ FROM instrument AS i
 LEFT JOIN latest AS l USING (instrument_id)
 CROSS JOIN LATERAL (
     SELECT array_agg(r.batch_id) AS batch_ids, array_agg(r.kind) AS kinds,
-           array_agg(r.first_time) AS first_times, array_agg(r.last_time) AS last_times
+           array_agg(greatest(r.first_time, h.kept_from)) AS first_times,
+           array_agg(r.last_time) AS last_times
     FROM batch_range AS r
-    WHERE r.instrument_id = i.instrument_id
+    LEFT JOIN retention AS h ON h.kind = r.kind
+    WHERE r.instrument_id = i.instrument_id AND r.kind <> 'QUOTES'
+      AND r.last_time >= coalesce(h.kept_from, '-infinity')
       AND r.batch_id > (SELECT refreshed_batch_id FROM rollup_state)
 ) AS u
 WHERE i.instrument_id = ANY ($1::integer[])

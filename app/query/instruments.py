@@ -29,8 +29,9 @@ class InstrumentBook:
         kept = {each: self._rows[each] for each in wanted if each in self._rows}
         if kept:
             held = await self._ledger.confirm(frozenset(row.instrument_id for row in kept.values()))
-            kept = {each: row for each, row in kept.items() if held and each in self._rows}
-        missing = [each for each in wanted if each not in kept]
+            kept = {each: row for each, row in kept.items() if held and self._rows.get(each) is row}
+        # PostgreSQL stores no NUL, and refuses it: no instrument has it.
+        missing = [each for each in wanted if each not in kept and "\0" not in each]
         if not missing:
             return kept
         event = self._event if self._ledger.marks is not None else -1

@@ -8,12 +8,13 @@ from app.storage.reader import Reader
 # latest: the row of the instrument's candle source; of several bar intervals the newest, finest.
 LATEST = """
 SELECT DISTINCT ON (l.instrument_id)
-       l.instrument_id, l.last_time, l.price, l.size, l.last_trading_date
+       l.instrument_id, l.price_time, l.price, l.size, l.price_date
 FROM latest AS l
 JOIN instrument AS i USING (instrument_id)
 WHERE l.instrument_id = ANY ($1::integer[])
   AND (l.interval_minutes = 0) = (i.candle_source = 'TRADES')
-ORDER BY l.instrument_id, l.last_time + l.interval_minutes * INTERVAL '1 minute' DESC,
+  AND l.price_time IS NOT NULL
+ORDER BY l.instrument_id, l.price_time + l.interval_minutes * INTERVAL '1 minute' DESC,
          l.interval_minutes
 """
 
@@ -23,10 +24,10 @@ async def read_latest(reader: Reader, instrument_ids: Sequence[int]) -> dict[int
     rows = await reader.fetch(LATEST, list(instrument_ids))
     return {
         row["instrument_id"]: LatestPrice(
-            time=row["last_time"],
+            time=row["price_time"],
             price=row["price"],
             size=row["size"],
-            trading_date=row["last_trading_date"],
+            trading_date=row["price_date"],
         )
         for row in rows
     }

@@ -34,7 +34,7 @@ FROM (
     SELECT array_agg(instrument_id) AS instrument_ids, array_agg(first_time) AS first_times,
            array_agg(last_time) AS last_times
     FROM batch_range
-    WHERE batch_id > $1
+    WHERE batch_id > $1 AND kind <> 'QUOTES'
 ) AS t
 """  # noqa: S608 - built from a constant of this module
 

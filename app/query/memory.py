@@ -52,6 +52,11 @@ class BoundedMemory(BaseCache):  # type: ignore[misc] # aiocache has no types
         self.used_bytes = 0
         self.outcomes: Counter[str] = Counter()
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is ever kept."""
+        return self._max_bytes == 0
+
     def peek(self, key: Hashable) -> Any:
         """Give a value without a coroutine; None where it is not there."""
         entry = self._entries.get(key)

@@ -9,6 +9,7 @@ they are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from app.errors import BadInterval
 from app.market.instrument import CandleSource
@@ -19,6 +20,8 @@ from app.rollups.catalogue import DAY, MINUTE, ROLLUPS
 # the next date (app.market.calendar), and a date's post-market ends at local midnight.
 DATE_BEFORE = timedelta(days=12)
 DATE_AFTER = timedelta(days=2)
+
+_MAX_RECIPES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +61,16 @@ def recipe(
     Raises:
         BadInterval: the instrument's bars are coarser than the interval or do not divide it.
     """
-    bars = sorted(minutes for minutes in natives if minutes)
     if source is CandleSource.TRADES or (source is None and 0 in natives):
         return _trade_recipe(interval) if 0 in natives else None
-    if not bars:
-        return None
-    fitting = [minutes for minutes in bars if _divides(timedelta(minutes=minutes), interval)]
-    if not fitting:
+    made = _bar_recipe(tuple(natives), interval)
+    bars = () if made else sorted(minutes for minutes in natives if minutes)
+    if bars:
         had = ", ".join(str(Interval.of_minutes(minutes)) for minutes in bars)
         raise BadInterval(
             f"{symbol!r} has bars of {had}: {interval} is not a whole multiple of them"
         )
-    return _bar_recipe(fitting[-1], interval)
+    return made
 
 
 def segments(
@@ -102,15 +103,16 @@ def segments(
 
 
 def read_bounds(interval: Interval, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Give the times of rows that can belong to buckets starting within [start, end).
+    """Give the times of rows that can belong to the buckets from `start` to before `end`.
 
-    Both are bucket starts of every level that the interval can be read from.
+    All are bucket starts of every level that the interval can be read from.
     """
     if not interval.is_dated:
-        return interval.ceil(start), interval.ceil(end)
-    return interval.ceil(start) - DATE_BEFORE, interval.ceil(end) + DATE_AFTER
+        return start, end
+    return start - DATE_BEFORE, end + DATE_AFTER
 
 
+@lru_cache(maxsize=_MAX_RECIPES)
 def _trade_recipe(interval: Interval) -> Recipe:
     ready = _ready(CandleSource.TRADES, interval)
     raw = MINUTE if ready else timedelta(seconds=interval.count)
@@ -122,8 +124,13 @@ def _trade_recipe(interval: Interval) -> Recipe:
     )
 
 
-def _bar_recipe(minutes: int, interval: Interval) -> Recipe:
-    native = timedelta(minutes=minutes)
+@lru_cache(maxsize=_MAX_RECIPES)
+def _bar_recipe(natives: tuple[int, ...], interval: Interval) -> Recipe | None:
+    """Take the coarsest bars that the interval is a whole multiple of, where there are any."""
+    lengths = [timedelta(minutes=minutes) for minutes in natives if minutes]
+    native = max((each for each in lengths if _divides(each, interval)), default=None)
+    if native is None:
+        return None
     ready = tuple(
         level
         for level in _ready(CandleSource.BARS, interval)
@@ -131,7 +138,7 @@ def _bar_recipe(minutes: int, interval: Interval) -> Recipe:
     )
     return Recipe(
         source=CandleSource.BARS,
-        bar_minutes=minutes,
+        bar_minutes=native // MINUTE,
         interval=interval,
         levels=(*ready, Level(view=None, width=native)),
     )

@@ -61,6 +61,9 @@ class Shape(Protocol[T]):
     def read(self, rows: Sequence[Row]) -> Found[T]:
         """Make the value of the instrument's rows."""
 
+    def __hash__(self) -> int:
+        """Equal shapes have equal SQL."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candles:

@@ -6,6 +6,8 @@ watermark, where the views read the rows themselves); what later batches touched
 rows (app.query.plan). A refresh ends at the present bucket, which stays open: a watermark past it
 would freeze it. The next one begins there (`rollup_progress`), or the watermark would leap over it.
 That is why the server's own refresh policies are not used: they know neither the log nor the end.
+And a refresh never begins below the horizon of retention: it would delete the candles of rows that
+were dropped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,7 @@ from app.market.interval import ORIGIN
 from app.rollups.catalogue import ROLLUPS, Rollup
 from app.storage.database import Connection, one_row
 from app.storage.faults import psycopg_faults
+from app.storage.horizons import horizons
 
 _LOCK_KEY = 0x7469636B72656672  # "tickrefr"
 _JOIN_GAP = timedelta(days=1)
@@ -105,14 +108,14 @@ def refresh(connection: Connection, *, now: datetime | None = None) -> Refreshed
 
     The connection must be outside a transaction: a refresh commits for itself.
     """
-    with psycopg_faults(), _alone(connection) as alone:
-        if not alone:
+    with psycopg_faults(), alone(connection) as granted:
+        if not granted:
             return None
         newest, mark = _number(connection, NEWEST), _number(connection, MARK)
         if not are_continuous(connection):
             connection.execute(ADVANCE, (newest,))
             return Refreshed(batch_id=newest, windows=0)
-        windows = _follow(connection, mark, newest, now or _clock(connection))
+        windows = _follow(connection, mark, newest, now or clock(connection))
         return Refreshed(batch_id=newest, windows=windows)
 
 
@@ -121,11 +124,12 @@ def _follow(connection: Connection, mark: int, newest: int, now: datetime) -> in
     pending = connection.execute(PENDING, (mark, newest)).fetchall() if newest > mark else []
     progress: dict[str, datetime] = dict(connection.execute(PROGRESS).fetchall())
     newest_rows: dict[str, datetime] = dict(connection.execute(NEWEST_ROWS).fetchall())
+    kept: dict[str, datetime] = {str(kind): each for kind, each in horizons(connection).items()}
     windows, made = 0, []
     for rollup in ROLLUPS:
         rows = newest_rows.get(rollup.source)
         made_to = progress.get(rollup.view)
-        end = _floor(now, rollup.width)
+        end = floor(now, rollup.width)
         end = end if made_to is None else max(end, made_to)
         ranges = [(first, last) for kind, first, last in pending if kind == rollup.source]
         if made_to is not None and rows is not None and made_to <= rows and made_to < end:
@@ -134,7 +138,10 @@ def _follow(connection: Connection, mark: int, newest: int, now: datetime) -> in
         if ranges:
             made.append((rollup.view, end))
         for first, last in _joined(ranges):
-            windows += _refresh_window(connection, rollup, first, last, end)
+            bounds = window(rollup, first, last, end, kept.get(rollup.source))
+            if bounds is not None:
+                connection.execute(_refresh_call(rollup, *bounds))
+                windows += 1
     if made or newest > mark:
         with connection.transaction():
             for view, end in made:
@@ -144,27 +151,24 @@ def _follow(connection: Connection, mark: int, newest: int, now: datetime) -> in
 
 
 def window(
-    rollup: Rollup, first: datetime, last: datetime, end: datetime
+    rollup: Rollup, first: datetime, last: datetime, end: datetime, kept: datetime | None = None
 ) -> tuple[datetime, datetime] | None:
-    """Give the whole buckets that hold [first, last], before `end`; None where there is none."""
-    start = _floor(first, rollup.width)
-    stop = min(_floor(last, rollup.width) + rollup.width, end)
+    """Give the whole buckets that hold [first, last], before `end`; None where there is none.
+
+    None of them begins before `kept`, the start of a day: no bucket lies across it.
+    """
+    start = floor(first, rollup.width)
+    if kept is not None:
+        start = max(start, kept)
+    stop = min(floor(last, rollup.width) + rollup.width, end)
     return (start, stop) if start < stop else None
 
 
-def _refresh_window(
-    connection: Connection, rollup: Rollup, first: datetime, last: datetime, end: datetime
-) -> int:
-    bounds = window(rollup, first, last, end)
-    if bounds is None:
-        return 0
+def _refresh_call(rollup: Rollup, start: datetime, end: datetime) -> sql.Composed:
     # CALL takes no parameters over the extended protocol when it must not be in a transaction.
-    connection.execute(
-        sql.SQL("CALL refresh_continuous_aggregate({}, {}, {})").format(
-            sql.Literal(rollup.view), *(sql.Literal(bound.isoformat()) for bound in bounds)
-        )
+    return sql.SQL("CALL refresh_continuous_aggregate({}, {}, {})").format(
+        *(sql.Literal(each) for each in (rollup.view, start.isoformat(), end.isoformat()))
     )
-    return 1
 
 
 def _joined(
@@ -179,11 +183,12 @@ def _joined(
     return joined
 
 
-def _floor(moment: datetime, width: timedelta) -> datetime:
+def floor(moment: datetime, width: timedelta) -> datetime:
+    """Give the start of the bucket of `width` that holds a moment."""
     return ORIGIN + (moment - ORIGIN) // width * width
 
 
-def _clock(connection: Connection) -> datetime:
+def clock(connection: Connection) -> datetime:
     """Give the database's time: one clock for all processes."""
     moment: datetime = one_row(connection, "SELECT clock_timestamp()")[0]
     return moment
@@ -194,10 +199,11 @@ def _number(connection: Connection, statement: str) -> int:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[bool]:
-    alone = bool(one_row(connection, "SELECT pg_try_advisory_lock(%s)", (_LOCK_KEY,))[0])
+def alone(connection: Connection) -> Iterator[bool]:
+    """Hold the right to change roll-ups; False where another process has it."""
+    granted = bool(one_row(connection, "SELECT pg_try_advisory_lock(%s)", (_LOCK_KEY,))[0])
     try:
-        yield alone
+        yield granted
     finally:
-        if alone and not connection.closed:
+        if granted and not connection.closed:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK_KEY,))

@@ -38,7 +38,8 @@ WITH stored AS (
 ), touched AS (
     SELECT instrument_id, count(*) AS rows, min(bar_start) AS first_time,
            max(bar_start) AS last_time, min(trading_date) AS first_date,
-           max(trading_date) AS last_date, last(close, bar_start) AS price,
+           max(trading_date) AS last_date, last(trading_date, bar_start) AS price_date,
+           last(close, bar_start) AS price,
            last(volume, bar_start) AS size
     FROM stored
     GROUP BY instrument_id
@@ -48,9 +49,10 @@ WITH stored AS (
     FROM touched
 ), prices AS (
     INSERT INTO latest (instrument_id, interval_minutes, first_time, last_time,
-                        first_trading_date, last_trading_date, price, size, order_key, batch_id)
+                        first_trading_date, last_trading_date, price_time, price_date, price, size,
+                        order_key, batch_id)
     SELECT instrument_id, %(interval_minutes)s, first_time, last_time, first_date, last_date,
-           price, size, {_NO_ORDER}, %(batch_id)s
+           last_time, price_date, price, size, {_NO_ORDER}, %(batch_id)s
     FROM touched
     {MERGE}
 ), sourced AS (
@@ -65,13 +67,13 @@ SELECT coalesce(sum(rows), 0)::bigint FROM touched
 # insert_bars: the staged rows that are new; also their ranges and the latest prices.
 INSERT = _INSERT.format(source="staged_bar", on_conflict="DO NOTHING")
 
-# replace_bars: like insert_bars, and a bar with other content is corrected by the last line.
+# replace_bars: like insert_bars, and a stored row with other content is corrected.
 REPLACE = _INSERT.format(
     source="""(
         SELECT DISTINCT ON (instrument_id, bar_start) *
         FROM staged_bar
         ORDER BY instrument_id, bar_start, line DESC
-    ) AS newest""",
+    ) AS last_of_key""",
     on_conflict="""DO UPDATE SET
         open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
         volume = excluded.volume, notional = excluded.notional, trades = excluded.trades,
@@ -81,12 +83,10 @@ REPLACE = _INSERT.format(
                             excluded.volume, excluded.notional, excluded.trades)""",
 )
 
-# contradictions: lines whose bar is stored with other values.
+# contradictions: lines whose bar is stored, now, with other values.
 CONTRADICTIONS = """
-SELECT s.line,
-       concat_ws(',', i.symbol, s.bar_start, s.open, s.high, s.low, s.close, s.volume)
+SELECT s.line
 FROM staged_bar AS s
-JOIN instrument AS i USING (instrument_id)
 JOIN bar AS b ON b.instrument_id = s.instrument_id AND b.bar_start = s.bar_start
              AND b.interval_minutes = %(interval_minutes)s
 WHERE b.bar_start >= %(first)s AND b.bar_start <= %(last)s
@@ -108,8 +108,8 @@ def insert(
 ) -> Stored:
     """Store the staged bars as one batch; a bar sent again changes nothing.
 
-    With `replace`, a bar that is stored with other values is corrected instead of being reported as
-    a contradiction.
+    With `replace`, a bar that was stored with other values is corrected instead of being reported
+    as a contradiction; lines of one start that contradict each other are reported all the same.
     """
     staged, first, last = one_row(connection, BOUNDS)
     values = {
@@ -120,8 +120,8 @@ def insert(
         "last": last,
     }
     stored = int(one_row(connection, (REPLACE if replace else INSERT).encode(), values)[0])
-    conflicts: list[tuple[int, str]] = []
-    if stored < staged and not replace:
+    conflicts: list[int] = []
+    if stored < staged:
         found = connection.execute(CONTRADICTIONS.encode(), values)
-        conflicts = [(line, record) for line, record in found]
+        conflicts = [line for (line,) in found]
     return Stored(stored=stored, duplicate=staged - stored - len(conflicts), conflicts=conflicts)

@@ -21,6 +21,8 @@ _REFUSED_LOGIN = re.compile(
     r'|role "[^"]*" (?:does not exist|is not permitted to log in)'
 )
 
+_UNPACK_ANY = "timescaledb.max_tuples_decompressed_per_dml_transaction"
+
 # setting: one server setting.
 SETTING = "SELECT current_setting(%s, true)"
 
@@ -77,7 +79,8 @@ def connect(url: str, *, timeout_s: float, statement_timeout_s: float) -> Iterat
                 autocommit=True,
                 connect_timeout=max(2, round(timeout_s)),
                 application_name="tickgraph",
-                options=f"-c timezone=UTC -c jit=off"
+                # A correction of compressed rows is bounded by its time, not by their number.
+                options=f"-c timezone=UTC -c datestyle=ISO -c jit=off -c {_UNPACK_ANY}=0"
                 f" -c statement_timeout={int(statement_timeout_s * 1000)}",
             )
         except psycopg.Error as error:

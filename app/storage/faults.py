@@ -20,6 +20,15 @@ _DOWN = (
 )
 
 
+_DROPPED_RANGE = "TG001"  # raised by the trigger of migration 0014
+
+
+class RowsTooOld(TickgraphError):
+    """Rows lie in a range that retention dropped meanwhile; nothing was stored: send them again."""
+
+    code = "ROWS_TOO_OLD"
+
+
 class StatementFailed(TickgraphError):
     """The database refused a statement; this is a fault of ours."""
 
@@ -49,6 +58,8 @@ def psycopg_faults() -> Iterator[None]:
             "a statement of a write took longer than TICKGRAPH_WRITE_TIMEOUT_S, or was cancelled"
         ) from error
     except psycopg.Error as error:
+        if error.sqlstate == _DROPPED_RANGE:
+            raise RowsTooOld from error
         if _is_down(error):
             raise DatabaseUnavailable(_line("the database cannot be reached", error)) from error
         raise StatementFailed(_line("the database refused a statement", error)) from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -23,32 +23,38 @@ _LOCK_KEY = 0x7469636B696E7374  # "tickinst"
 
 # upsert: a new instrument, or new attributes of one that bears the symbol; absent ones are kept.
 UPSERT = """
-INSERT INTO instrument AS i (symbol, name, exchange, asset_class, currency, tick_size, simulated)
+INSERT INTO instrument AS i (symbol, name, exchange, asset_class, currency, tick_size, listed_on,
+                             delisted_on, simulated)
 VALUES (%(symbol)s, %(name)s, coalesce(%(exchange)s, %(new_exchange)s),
         coalesce(%(asset_class)s, %(new_asset_class)s), coalesce(%(currency)s, %(new_currency)s),
-        %(tick_size)s, %(simulated)s)
+        %(tick_size)s, %(listed_on)s, %(delisted_on)s, %(simulated)s)
 ON CONFLICT (symbol) DO UPDATE SET
     name = coalesce(%(name)s, i.name),
     exchange = coalesce(%(exchange)s, i.exchange),
     asset_class = coalesce(%(asset_class)s, i.asset_class),
     currency = coalesce(%(currency)s, i.currency),
-    tick_size = coalesce(%(tick_size)s, i.tick_size)
-WHERE (i.name, i.exchange, i.asset_class, i.currency, i.tick_size) IS DISTINCT FROM
+    tick_size = coalesce(%(tick_size)s, i.tick_size),
+    listed_on = coalesce(%(listed_on)s, i.listed_on),
+    delisted_on = coalesce(%(delisted_on)s, i.delisted_on)
+WHERE (i.name, i.exchange, i.asset_class, i.currency, i.tick_size, i.listed_on, i.delisted_on)
+      IS DISTINCT FROM
       (coalesce(%(name)s, i.name), coalesce(%(exchange)s, i.exchange),
        coalesce(%(asset_class)s, i.asset_class), coalesce(%(currency)s, i.currency),
-       coalesce(%(tick_size)s, i.tick_size))
+       coalesce(%(tick_size)s, i.tick_size), coalesce(%(listed_on)s, i.listed_on),
+       coalesce(%(delisted_on)s, i.delisted_on))
 RETURNING i.instrument_id
 """
 
 # meanings: whom each symbol names, and when; a current symbol holds outside its former uses.
 MEANINGS = """
-SELECT i.symbol, i.instrument_id, i.exchange, i.asset_class,
-       NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to, false AS former
+SELECT i.symbol, i.instrument_id, i.exchange, i.asset_class, i.tick_size, i.listed_on,
+       i.delisted_on, NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to,
+       false AS former
 FROM instrument AS i
 WHERE i.symbol = ANY (%(symbols)s)
 UNION ALL
-SELECT a.symbol, a.instrument_id, i.exchange, i.asset_class,
-       nullif(a.valid_from, '-infinity'), nullif(a.valid_to, 'infinity'), true
+SELECT a.symbol, a.instrument_id, i.exchange, i.asset_class, i.tick_size, i.listed_on,
+       i.delisted_on, nullif(a.valid_from, '-infinity'), nullif(a.valid_to, 'infinity'), true
 FROM symbol_alias AS a
 JOIN instrument AS i USING (instrument_id)
 WHERE a.symbol = ANY (%(symbols)s)
@@ -84,6 +90,8 @@ class InstrumentRecord:
     asset_class: AssetClass | None = None
     currency: str | None = None
     tick_size: Decimal | None = None
+    listed_on: date | None = None
+    delisted_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +102,9 @@ class Meaning:
     instrument_id: int
     exchange: Exchange
     asset_class: AssetClass
+    tick_size: Decimal | None
+    listed_on: date | None
+    delisted_on: date | None
     valid_from: datetime | None
     valid_to: datetime | None
     former: bool
@@ -115,6 +126,8 @@ def upsert(connection: Connection, record: InstrumentRecord, new: NewInstruments
         "asset_class": record.asset_class,
         "currency": record.currency,
         "tick_size": record.tick_size,
+        "listed_on": record.listed_on,
+        "delisted_on": record.delisted_on,
         "new_exchange": new.exchange.mic,
         "new_asset_class": new.asset_class,
         "new_currency": new.currency,
@@ -135,13 +148,16 @@ def meanings(connection: Connection, symbols: Sequence[str]) -> list[Meaning]:
     }
     return [
         Meaning(
-            symbol=symbol,
-            instrument_id=instrument_id,
-            exchange=venues[mic],
-            asset_class=AssetClass(asset_class),
-            valid_from=valid_from,
-            valid_to=valid_to,
-            former=former,
+            symbol=row[0],
+            instrument_id=row[1],
+            exchange=venues[row[2]],
+            asset_class=AssetClass(row[3]),
+            tick_size=row[4],
+            listed_on=row[5],
+            delisted_on=row[6],
+            valid_from=row[7],
+            valid_to=row[8],
+            former=row[9],
         )
-        for symbol, instrument_id, mic, asset_class, valid_from, valid_to, former in rows
+        for row in rows
     ]

@@ -7,15 +7,20 @@ from pathlib import Path
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import create_engine, pool
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import DatabaseUnavailable
 
-BEFORE_ROLLUPS = "0004"
+ROLLUPS = ("0005", "0006")
+
+# unfollow: nothing of the log is in the new roll-ups.
+UNFOLLOW = ("UPDATE rollup_state SET refreshed_batch_id = 0", "DELETE FROM rollup_progress")
 
 # lock: one process migrates at a time; the connection's end gives it back.
 LOCK = "SELECT pg_advisory_lock(%s)"
@@ -50,14 +55,29 @@ def downgrade(url: str, target: str) -> SchemaState:
 
 
 def rebuild_rollups(url: str) -> SchemaState:
-    """Drop the roll-ups and make them anew, as what the server's edition allows; rows stay."""
-    downgrade(url, BEFORE_ROLLUPS)
-    return migrate(url)
+    """Drop the roll-ups and make them anew, as what the server's edition allows.
+
+    Only they change, in one transaction; the whole log is to be followed again.
+    """
+    return _run(url, _rebuild, "")
 
 
 def schema_state(url: str) -> SchemaState:
     """Compare the database's revision with the newest one here."""
     return _run(url, None, "")
+
+
+def _rebuild(config: Config, _: str) -> None:
+    script = ScriptDirectory.from_config(config)
+    revisions = [script.get_revision(each).module for each in ROLLUPS]
+    connection: SqlConnection = config.attributes["connection"]
+    with connection.begin(), Operations.context(MigrationContext.configure(connection)):
+        for revision in reversed(revisions):
+            revision.downgrade()
+        for revision in revisions:
+            revision.upgrade()
+        for statement in UNFOLLOW:
+            connection.exec_driver_sql(statement)
 
 
 def _run(url: str, action: object, target: str) -> SchemaState:

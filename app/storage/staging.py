@@ -35,8 +35,8 @@ class Staging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What an insert did: new rows, known rows, and (line, record) that contradict known rows."""
+    """What an insert did: new rows, known rows, and the lines that contradict known rows."""
 
     stored: int
     duplicate: int
-    conflicts: list[tuple[int, str]]
+    conflicts: list[int]

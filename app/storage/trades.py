@@ -24,9 +24,18 @@ STAGING = Staging(
 NUMBER = """
 CREATE TEMPORARY TABLE numbered_trade ON COMMIT DROP AS
 SELECT line, instrument_id, event_time,
-       row_number() OVER (PARTITION BY instrument_id, event_time ORDER BY line) - 1 AS trade_id,
+       {base} + row_number() OVER (PARTITION BY instrument_id, event_time ORDER BY line)
+           AS trade_id,
        price, size, session, trading_date
 FROM staged_trade
+"""
+
+# after_stored: the last number of an instant's stored rows, -1 where there is none.
+AFTER_STORED = """
+(SELECT coalesce(max(t.trade_id), -1)
+ FROM trade AS t
+ WHERE t.instrument_id = staged_trade.instrument_id AND t.event_time = staged_trade.event_time
+   AND t.event_time >= %(first)s AND t.event_time <= %(last)s)
 """
 
 _INSERT = """
@@ -41,7 +50,8 @@ WITH stored AS (
 ), touched AS (
     SELECT instrument_id, count(*) AS rows, min(event_time) AS first_time,
            max(event_time) AS last_time, min(trading_date) AS first_date,
-           max(trading_date) AS last_date, last(price, order_key) AS price,
+           max(trading_date) AS last_date, last(trading_date, order_key) AS price_date,
+           last(price, order_key) AS price,
            last(size, order_key) AS size, last(order_key, order_key) AS order_key
     FROM stored
     GROUP BY instrument_id
@@ -51,9 +61,10 @@ WITH stored AS (
     FROM touched
 ), prices AS (
     INSERT INTO latest (instrument_id, interval_minutes, first_time, last_time,
-                        first_trading_date, last_trading_date, price, size, order_key, batch_id)
-    SELECT instrument_id, 0, first_time, last_time, first_date, last_date, price, size, order_key,
-           %(batch_id)s
+                        first_trading_date, last_trading_date, price_time, price_date, price, size,
+                        order_key, batch_id)
+    SELECT instrument_id, 0, first_time, last_time, first_date, last_date, last_time, price_date,
+           price, size, order_key, %(batch_id)s
     FROM touched
     {merge}
 ), sourced AS (
@@ -68,13 +79,13 @@ SELECT coalesce(sum(rows), 0)::bigint FROM touched
 # insert_trades: the staged rows that are new; also their ranges and the latest prices.
 INSERT = _INSERT.format(source="{source}", on_conflict="DO NOTHING", merge=MERGE)
 
-# replace_trades: like insert_trades, and a row with other content is corrected by the last line.
+# replace_trades: like insert_trades, and a stored row with other content is corrected.
 REPLACE = _INSERT.format(
     source="""(
         SELECT DISTINCT ON (instrument_id, event_time, trade_id) *
         FROM {source}
         ORDER BY instrument_id, event_time, trade_id, line DESC
-    ) AS newest""",
+    ) AS last_of_key""",
     on_conflict="""DO UPDATE SET
         price = excluded.price, size = excluded.size, cancelled = false,
         received_at = excluded.received_at, batch_id = excluded.batch_id
@@ -83,11 +94,10 @@ REPLACE = _INSERT.format(
     merge=MERGE,
 )
 
-# contradictions: lines whose trade is stored with another price or size.
+# contradictions: lines whose trade is stored, now, with another price or size.
 CONTRADICTIONS = """
-SELECT s.line, concat_ws(',', i.symbol, s.event_time, s.trade_id, s.price, s.size)
+SELECT s.line
 FROM {source} AS s
-JOIN instrument AS i USING (instrument_id)
 JOIN trade AS t USING (instrument_id, event_time, trade_id)
 WHERE t.event_time >= %(first)s AND t.event_time <= %(last)s
   AND (t.price, t.size) IS DISTINCT FROM (s.price, s.size)
@@ -97,14 +107,17 @@ ORDER BY s.line
 BOUNDS = "SELECT count(*), min(event_time), max(event_time) FROM staged_trade"
 
 
-def prepare(connection: Connection, *, has_ids: bool) -> str:
+def prepare(connection: Connection, *, has_ids: bool, after_stored: bool = False) -> str:
     """Make the staged rows ready for `insert`; gives the table that it reads.
 
-    A sort of the rows where they need numbers; done before the commit lock is taken.
+    A sort of the rows where they need numbers, from 0 or `after_stored` ones; done before the
+    commit lock is taken.
     """
     if has_ids:
         return STAGING.table
-    connection.execute(NUMBER)
+    _, first, last = one_row(connection, BOUNDS)
+    statement = NUMBER.format(base=AFTER_STORED if after_stored else "-1")
+    connection.execute(statement.encode(), {"first": first, "last": last})
     return "numbered_trade"
 
 
@@ -113,17 +126,18 @@ def insert(
 ) -> Stored:
     """Store the prepared rows as one batch; a trade sent again changes nothing.
 
-    With `replace`, a trade that is stored with another price or size is corrected instead of being
-    reported as a contradiction.
+    With `replace`, a trade that was stored with another price or size is corrected instead of being
+    reported as a contradiction; lines of one key that contradict each other are reported all the
+    same.
     """
     staged, first, last = one_row(connection, BOUNDS)
     statement = (REPLACE if replace else INSERT).format(source=source)
     values = {"batch_id": batch_id, "received_at": received_at}
     stored = int(one_row(connection, statement.encode(), values)[0])
-    conflicts: list[tuple[int, str]] = []
-    if stored < staged and not replace:
+    conflicts: list[int] = []
+    if stored < staged:
         found = connection.execute(
             CONTRADICTIONS.format(source=source).encode(), {"first": first, "last": last}
         )
-        conflicts = [(line, record) for line, record in found]
+        conflicts = [line for (line,) in found]
     return Stored(stored=stored, duplicate=staged - stored - len(conflicts), conflicts=conflicts)

@@ -10,14 +10,18 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+# Values by label, or by several.
+Values = Mapping[str, float] | Mapping[tuple[str, ...], float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """A counter with one label: `read` gives its values by label."""
+    """A counter with one label, or several: `read` gives its values by label."""
 
     name: str
     words: str
-    label: str
-    read: Callable[[], Mapping[str, int]]
+    label: str | tuple[str, ...]
+    read: Callable[[], Values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +46,15 @@ class Metrics(Collector):
         """Read every source."""
         for source in self._sources:
             family = CounterMetricFamily if isinstance(source, Counted) else GaugeMetricFamily
-            metric = family(source.name, source.words, labels=[source.label])
+            metric = family(source.name, source.words, labels=_several(source.label))
             for label, value in source.read().items():
-                metric.add_metric([label], value)
+                metric.add_metric(_several(label), value)
             yield metric
 
     def text(self) -> bytes:
         """Write all metrics."""
         return generate_latest(self._registry)
+
+
+def _several(label: str | tuple[str, ...]) -> list[str]:
+    return [label] if isinstance(label, str) else list(label)

@@ -18,13 +18,15 @@ from graphql.execution.values import get_variable_values
 from app.errors import TickgraphError
 from app.query.market import Market
 from graphql_schema.context import Context
-from graphql_schema.fast.plan import Compiler, Plan
+from graphql_schema.fast.plan import Compiler, Given, Plan
 from graphql_schema.fast.run import Bases, run
 from graphql_schema.fast.selection import Selections, Unsupported, switches
 from graphql_schema.schema import Schema
 
 _MAX_DOCUMENTS = 1000
 _MAX_PLANS = 16  # of one document, for different values of its @skip and @include variables
+# What requests that come again mean, as those do whose answers have changed meanwhile.
+_MAX_GIVEN, _MAX_GIVEN_BYTES = 500, 4096
 
 
 class Document:
@@ -41,8 +43,8 @@ class Document:
         }
         self._plans: dict[tuple[bool | None, ...], Plan | None] = {}
 
-    async def answer(self, variables: Mapping[str, Any], context: Context, bases: Bases) -> bytes:
-        """Give the response as JSON text, and tell what it was made from.
+    def given(self, variables: Mapping[str, Any]) -> Given:
+        """Give the plan for these variables, and the variables as it takes them.
 
         Raises:
             Unsupported: the ordinary path must answer.
@@ -61,7 +63,7 @@ class Document:
         known = self._plans[switched]
         if known is None:
             raise Unsupported("selection")
-        return await run(known, values, context, bases)
+        return Given(known, values)
 
     def _compile(self, flags: Mapping[str, bool | None]) -> Plan | None:
         if None in flags.values():
@@ -82,18 +84,48 @@ class FastDocuments:
         self._schema = schema
         self._market = market
         self._documents: OrderedDict[tuple[str, str | None], Document | None] = OrderedDict()
+        self._given: OrderedDict[bytes, Given] = OrderedDict()
         self.outcomes: Counter[str] = Counter()
+
+    async def remembered(self, request: bytes) -> bytes | None:
+        """Give the response that is remembered for a request's very bytes, while it holds."""
+        responses, ledger = self._market.responses, self._market.ledger
+        kept = responses.peek(request)
+        if kept is None:
+            return None
+        if not ledger.holds(kept.instrument_ids):
+            confirmed = await ledger.confirm(kept.instrument_ids)
+            if not confirmed or responses.peek(request) is not kept:
+                return None
+        self.outcomes["cached"] += 1
+        return kept.body
 
     async def respond(self, request: bytes, context: Context) -> bytes | None:
         """Give the response to a request's JSON body; None where the ordinary path must answer.
 
-        A response is remembered under the very bytes of the request, and only while it holds.
+        Loads that fail are noted in the context, for that path to tell without another try.
         """
-        kept = self._market.responses.peek(request)
-        confirmed = kept and await self._market.ledger.confirm(kept.instrument_ids)
-        if kept is not None and confirmed and request in self._market.responses.memory:
-            self.outcomes["cached"] += 1
-            return kept.body
+        stamp, bases = self._market.responses.stamp(), Bases()
+        try:
+            given = self._given.get(request) or self._give(request)
+            if given is None:
+                return None
+            self._remember(request, given)
+            response = await run(given, context, bases)
+        except (Unsupported, TickgraphError, GraphQLError):
+            self.outcomes["fallback"] += 1
+            return None
+        self.outcomes["fast"] += 1
+        if bases.kept and bases.found:
+            self._market.responses.keep(request, response, bases.found, stamp)
+        return response
+
+    def _give(self, request: bytes) -> Given | None:
+        """Read a request; None where its document is not known.
+
+        Raises:
+            Unsupported: the ordinary path must answer.
+        """
         asked = _read(request)
         if asked is None:
             return None
@@ -103,16 +135,14 @@ class FastDocuments:
             self.outcomes["unknown"] += 1
             return None
         self._documents.move_to_end((query, name))
-        stamp, bases = self._market.responses.stamp(), Bases()
-        try:
-            response = await document.answer(variables, context, bases)
-        except (Unsupported, TickgraphError, GraphQLError):
-            self.outcomes["fallback"] += 1
-            return None
-        self.outcomes["fast"] += 1
-        if bases.kept and bases.found:
-            self._market.responses.keep(request, response, bases.found, stamp)
-        return response
+        return document.given(variables)
+
+    def _remember(self, request: bytes, given: Given) -> None:
+        if len(request) <= _MAX_GIVEN_BYTES:
+            self._given[request] = given
+            self._given.move_to_end(request)
+        if len(self._given) > _MAX_GIVEN:
+            self._given.popitem(last=False)
 
     def learn(self, query: str, name: str | None) -> None:
         """Remember a document that the ordinary path has found valid and within the limits."""

@@ -104,6 +104,22 @@ class Plan:
     roots: tuple[Root, ...]
 
 
+class Given:
+    """A plan and the variables of a request; its arguments are worked out once."""
+
+    def __init__(self, plan: Plan, variables: VariableValues) -> None:
+        self.plan = plan
+        self._variables = variables
+        self._arguments: dict[Arguments, dict[str, Any]] = {}
+
+    def to(self, arguments: Arguments) -> dict[str, Any]:
+        """Give the arguments of a field of the plan."""
+        found = self._arguments.get(arguments)
+        if found is None:
+            found = self._arguments[arguments] = arguments(self._variables)
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiler:
     """Turns grouped selections into plans against one schema."""

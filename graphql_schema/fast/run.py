@@ -1,12 +1,12 @@
 """Run a plan: load the instruments, read every candle field at once, join the bytes."""
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from graphql import VariableValues
 
 from app.errors import TickgraphError
 from app.market.candle import LatestPrice
@@ -19,10 +19,12 @@ from app.query.trades import read_trades
 from app.query.window import window_of
 from graphql_schema import ids
 from graphql_schema.context import Context
-from graphql_schema.fast.plan import Listed, Nested, Paged, Plain, Plan, Root
+from graphql_schema.fast.plan import Given, Listed, Nested, Paged, Plain, Root
 from graphql_schema.fast.selection import Unsupported
 from graphql_schema.instrument import trades_asked
+from graphql_schema.loaders import BY_SYMBOL, EXCHANGE, LATEST, candles_key, trades_key
 
+T = TypeVar("T")
 Entry = Plain | Nested | Listed | Paged
 
 
@@ -38,35 +40,68 @@ class Bases:
         self.found.append(Basis(instrument_id=instrument_id, first=None, end=None))
 
 
-async def run(plan: Plan, variables: VariableValues, context: Context, bases: Bases) -> bytes:
+async def run(given: Given, context: Context, bases: Bases) -> bytes:
     """Give the response as JSON text, and tell what it was made from.
 
     Raises:
-        Unsupported: the answer has an error, which the ordinary path words.
+        Unsupported, TickgraphError, GraphQLError: the answer has an error, which the ordinary path
+            words; loads that failed are in the context's `failures`.
     """
-    roots = await asyncio.gather(*(_root(root, variables, context, bases) for root in plan.roots))
+    asked = [_symbols(root, given, context) for root in given.plan.roots]
+    symbols = list(dict.fromkeys(itertools.chain.from_iterable(asked)))
+    known: dict[str, Instrument] = {}
+    if symbols:
+        with context.noting(BY_SYMBOL):
+            known = await context.market.instruments.by_symbols(symbols)
+    roots = await _all(
+        [
+            _root(root, [known.get(symbol) for symbol in own], given, context, bases)
+            for root, own in zip(given.plan.roots, asked, strict=True)
+        ]
+    )
     pieces = [b'{"data":{']
     for number, own in enumerate(roots):
         pieces += [b",", *own] if number else own
     return b"".join([*pieces, b"}}"])
 
 
-async def _root(
-    root: Root, variables: VariableValues, context: Context, bases: Bases
-) -> list[bytes]:
-    """Give one root field in pieces: the response is joined once, its megabytes copied once."""
-    if root.constant is not None or root.arguments is None:
-        return [root.key, root.constant or b"null"]
-    arguments = root.arguments(variables)
-    symbols = arguments["symbols"] if root.many else [arguments["symbol"]]
+async def _all(reads: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run reads at one time, all of them to their end: the others' failures are noted too."""
+    if len(reads) < 2:
+        return [await each for each in reads]
+    found = await asyncio.gather(*reads, return_exceptions=True)
+    values = []
+    for each in found:
+        if isinstance(each, BaseException):
+            raise each
+        values.append(each)
+    return values
+
+
+def _symbols(root: Root, given: Given, context: Context) -> list[str]:
+    """Give the symbols that a root field asks for."""
+    if root.arguments is None:
+        return []
+    arguments = given.to(root.arguments)
+    symbols: list[str] = arguments["symbols"] if root.many else [arguments["symbol"]]
     if len(symbols) > context.limits.max_symbols:
         raise Unsupported("too many symbols")
-    rows = await context.loaders.instrument_by_symbol.load_many(symbols)
+    return symbols
+
+
+async def _root(
+    root: Root,
+    rows: Sequence[Instrument | None],
+    given: Given,
+    context: Context,
+    bases: Bases,
+) -> list[bytes]:
+    """Give one root field in pieces: the response is joined once, its megabytes copied once."""
+    if root.arguments is None:
+        return [root.key, root.constant or b"null"]
     bases.kept &= None not in rows  # an unknown symbol may become known by any batch
     known = list({row.instrument_id: row for row in rows if row is not None}.values())
-    columns = await asyncio.gather(
-        *(_column(entry, known, variables, context, bases) for entry in root.entries)
-    )
+    columns = await _columns(root.entries, known, given, context, bases)
     places = {row.instrument_id: place for place, row in enumerate(known)}
     pieces = [root.key, b"[" if root.many else b""]
     for number, row in enumerate(rows):
@@ -74,47 +109,72 @@ async def _root(
         if row is None:
             pieces.append(b"null")
             continue
-        opening = b"{"
+        opening, place = b"{", places[row.instrument_id]
         for entry, column in zip(root.entries, columns, strict=True):
-            pieces += [opening, entry.key, column[places[row.instrument_id]]]
+            pieces += [opening, entry.key, column[place]]
             opening = b","
         pieces.append(b"}" if root.entries else b"{}")
     return [*pieces, b"]"] if root.many else pieces
 
 
-async def _column(
-    entry: Entry,
+async def _columns(
+    entries: Sequence[Entry],
     rows: Sequence[Instrument],
-    variables: VariableValues,
+    given: Given,
+    context: Context,
+    bases: Bases,
+) -> list[list[bytes]]:
+    """Give each field of every instrument."""
+    for entry in entries:
+        if not isinstance(entry, Listed) and not (isinstance(entry, Plain) and not entry.changes):
+            for row in rows:
+                bases.whole(row.instrument_id)
+    reads = iter(
+        await _all(
+            [
+                _column(entry, rows, given, context, bases)
+                for entry in entries
+                if not isinstance(entry, Plain)
+            ]
+        )
+    )
+    return [
+        [entry.write(row) for row in rows] if isinstance(entry, Plain) else next(reads)
+        for entry in entries
+    ]
+
+
+async def _column(
+    entry: Listed | Paged | Nested,
+    rows: Sequence[Instrument],
+    given: Given,
     context: Context,
     bases: Bases,
 ) -> list[bytes]:
-    """Give one field of every instrument."""
+    """Give one field of every instrument, where it must be read."""
     if isinstance(entry, Listed):
-        return await _candles(entry, rows, variables, context, bases)
-    if not isinstance(entry, Plain) or entry.changes:
-        for row in rows:
-            bases.whole(row.instrument_id)
-    if isinstance(entry, Plain):
-        return [entry.write(row) for row in rows]
+        return await _candles(entry, rows, given, context, bases)
     if isinstance(entry, Paged):
-        return await _trades(entry, rows, variables, context)
+        return await _trades(entry, rows, given, context)
     if entry.what is LatestPrice:
         keys = [row.instrument_id for row in rows]
-        found: Sequence[Any] = await context.loaders.latest.load_many(keys)
+        with context.noting(LATEST):
+            found: Sequence[Any] = await context.loaders.latest.load_many(keys)
     else:
-        found = await context.loaders.exchange.load_many([row.exchange for row in rows])
+        with context.noting(EXCHANGE):
+            found = await context.loaders.exchange.load_many([row.exchange for row in rows])
     return [_nested(entry, each) for each in found]
 
 
 async def _candles(
     entry: Listed,
     rows: Sequence[Instrument],
-    variables: VariableValues,
+    given: Given,
     context: Context,
     bases: Bases,
 ) -> list[bytes]:
-    arguments = entry.arguments(variables)
+    arguments = given.to(entry.arguments)
+    interval = arguments["interval"]
     window = window_of(
         arguments.get("from"), arguments.get("to"), arguments.get("last"), context.limits.max_points
     )
@@ -122,10 +182,10 @@ async def _candles(
         Subject(instrument_id=row.instrument_id, symbol=row.symbol, exchange=row.exchange)
         for row in rows
     ]
+    with context.noting(candles_key(interval, window)):
+        answers = await cached_candles(context.market, subjects, interval, window, entry.shape)
     written = []
-    for answer in await cached_candles(
-        context.market, subjects, arguments["interval"], window, entry.shape
-    ):
+    for answer in answers:
         if isinstance(answer, TickgraphError):
             raise Unsupported(answer.code) from answer
         written.append(answer.value)
@@ -134,9 +194,9 @@ async def _candles(
 
 
 async def _trades(
-    entry: Paged, rows: Sequence[Instrument], variables: VariableValues, context: Context
+    entry: Paged, rows: Sequence[Instrument], given: Given, context: Context
 ) -> list[bytes]:
-    arguments = entry.arguments(variables)
+    arguments = given.to(entry.arguments)
     after = arguments.get("after")
     page = trades_asked(
         arguments.get("from"),
@@ -145,9 +205,11 @@ async def _trades(
         after,
         context.limits.max_points,
     )
-    written = []
     ids_ = [row.instrument_id for row in rows]
-    for texts in await read_trades(context.market, ids_, page, entry.shape) if ids_ else ():
+    with context.noting(trades_key(page)):
+        pages = await read_trades(context.market, ids_, page, entry.shape) if ids_ else []
+    written = []
+    for texts in pages:
         parts = []
         for key, what in entry.parts:
             if isinstance(what, bytes):

@@ -19,13 +19,23 @@ ALLOWED: dict[str, set[str]] = {
     "app.ingestion": {"app.errors", "app.market", "app.validation", "app.storage"},
     "app.rollups": {"app.errors", "app.market", "app.storage"},
     "app.query": {"app.errors", "app.market", "app.storage", "app.rollups"},
+    "app.live": {"app.errors", "app.market", "app.storage", "app.query"},
     "app.embedded": {"app.errors"},
     "app.web": set(),
     "app.telemetry": set(),
-    "graphql_schema": {"app.errors", "app.market", "app.storage", "app.rollups", "app.query"},
+    "graphql_schema": {
+        "app.errors",
+        "app.market",
+        "app.validation",
+        "app.storage",
+        "app.ingestion",
+        "app.rollups",
+        "app.query",
+        "app.live",
+    },
     "migrations": set(),
 }
-ROOTS = {"app.main", "app.cli", "app.commands"}
+ROOTS = {"app.main", "app.exposition", "app.cli", "app.commands"}
 # app.embedded looks after its own database, as a server would.
 SQL_ROOMS = {
     "app.storage",

@@ -13,6 +13,7 @@ from tests.ingestion.imports import (
     bars_of,
     fresh_symbol,
     instrument_of,
+    quotes_of,
     read_rejects,
     trades_of,
     write_text,
@@ -71,7 +72,8 @@ def test_without_create_an_unknown_symbol_is_refused(url: str, symbol: str, tmp_
     path = write_text(tmp_path / "t.csv", TRADES.format(symbol))
     done = invoke("import", "trades", path, database_url=url)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("tickgraph: the file has no good row: 2 refused\n")
+    assert done.err.startswith("tickgraph: no good record (batch ")
+    assert "): 2 refused\n" in done.err
     assert "UNKNOWN_SYMBOL" in done.err
 
 
@@ -102,6 +104,23 @@ def test_replace_corrects_what_differs(url: str, symbol: str, tmp_path: Path) ->
         assert [int(row[2]) for row in trades_of(connection, symbol)] == [11]
 
 
+def test_quotes_come_in(url: str, symbol: str, tmp_path: Path) -> None:
+    text = "t,bp,bs,ap,as\n2024-07-01 09:30,1.10,5,1.12,7\n2024-07-01 09:31,1.13,5,1.12,7\n"
+    path = write_text(tmp_path / "q.csv", text)
+    options = ("--symbol", symbol, "--timezone", "America/New_York")
+    done = invoke("import", "quotes", path, *options, "--create-instruments", database_url=url)
+    assert (done.code, done.err) == (0, "")
+    words = "2 quotes received: 1 stored, 0 duplicate, 1 rejected\n  1 CROSSED_QUOTE\n"
+    assert done.out == words
+    with writing(url) as connection:
+        (stored,) = quotes_of(connection, symbol)
+    assert f"{stored[0]:%H:%M}" == "13:30"
+    path.write_text(text.replace("1.10", "1.09"))
+    assert invoke("import", "quotes", path, *options, database_url=url).code == 1
+    done = invoke("import", "quotes", path, *options, "--replace", database_url=url)
+    assert done.out == words
+
+
 def test_instruments_come_in_with_defaults(url: str, symbol: str, tmp_path: Path) -> None:
     path = write_text(tmp_path / "i.csv", f"Ticker,Label\n{symbol},A name\n")
     options = ("--map", "name=Label", "--exchange", "XNYS", "--json")
@@ -121,7 +140,8 @@ def test_instruments_come_in_with_defaults(url: str, symbol: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["quotes", "f.csv"], "'quotes' is not one of"),
+        (["candles", "f.csv"], "'candles' is not one of"),
+        (["quotes", "f.csv", "--interval", "1m"], "--interval goes with bars"),
         (["bars", "f.csv"], "--interval goes with bars"),
         (["trades", "f.csv", "--interval", "1m"], "--interval goes with bars"),
         (["trades", "f.csv", "--map", "price"], "--map takes FIELD=COLUMN"),

@@ -8,8 +8,10 @@ from tempfile import TemporaryDirectory
 
 from app.commands.database import OpenDatabase
 from app.commands.importing import ImportRequest, import_command, new_instruments
+from app.ingestion.delivery import Delivery
 from app.market.interval import Interval
 from app.settings import Settings
+from app.storage.batches import BatchKind
 from app.storage.database import Connection, connect
 
 TRADE = ("symbol", "time", "price", "size")
@@ -63,17 +65,14 @@ def _add(
         path = Path(folder) / "rows.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])
-        request = ImportRequest(
-            kind=kind,
-            path=path,
+        delivery = Delivery(
+            kind=BatchKind(kind.upper()),
+            source=f"file:{path.name}",
+            actor="test",
             interval=None if interval is None else Interval.parse(interval),
-            symbol=None,
-            columns={},
-            timezone="UTC",
-            create=False,
-            new=new_instruments(exchange="24/7", asset_class="EQUITY", currency="USD"),
-            replace=False,
-            rejects=None,
         )
-        summary = import_command(database, request)
-    assert (summary.counts.stored, summary.counts.rejected) == (len(rows), 0), summary.as_text()
+        new = new_instruments(exchange="24/7", asset_class="EQUITY", currency="USD")
+        request = ImportRequest(path=path, delivery=delivery, new=new, rejects=None)
+        receipt = import_command(database, request)
+    counts = receipt.counts
+    assert (counts.stored, counts.rejected) == (len(rows), 0), receipt.reasons

@@ -1,10 +1,11 @@
-"""The npm packages of this folder's tests, installed once into the repository's cache."""
+"""The npm packages that tests run, installed once into the repository's cache from their lock."""
 
 import fcntl
 import hashlib
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.embedded.node import ensure_node
@@ -14,12 +15,19 @@ _CACHE = Path(__file__).parents[2] / ".cache" / "node"
 _TIMEOUT_S = 180
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A folder with packages and scripts, and the Node to run them with."""
+
+    node: str
+    folder: Path
+
+
 def run_script(name: str, *arguments: str, timeout_s: float) -> str:
     """Run a script of `node/` with the locked packages and give what it prints."""
-    node = ensure_node(lambda message: None)
-    script = _installed(node.npm) / name
+    installed = install(_LOCKED)
     done = subprocess.run(
-        [node.executable, script, *arguments],
+        [installed.node, installed.folder / name, *arguments],
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -29,9 +37,10 @@ def run_script(name: str, *arguments: str, timeout_s: float) -> str:
     return done.stdout
 
 
-def _installed(npm: tuple[str, ...]) -> Path:
-    """Give a folder with the packages and scripts; another for each state of them."""
-    files = sorted(path for path in _LOCKED.iterdir() if path.is_file())
+def install(locked: Path) -> Installed:
+    """Install a folder of scripts with a package-lock.json; another for each state of them."""
+    node = ensure_node(lambda message: None)
+    files = sorted(path for path in locked.iterdir() if path.is_file())
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     target = _CACHE / digest
     _CACHE.mkdir(parents=True, exist_ok=True)
@@ -44,7 +53,7 @@ def _installed(npm: tuple[str, ...]) -> Path:
                 for path in files:
                     shutil.copy(path, made)
                 done = subprocess.run(
-                    [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+                    [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
                     cwd=made,
                     capture_output=True,
                     text=True,
@@ -54,4 +63,4 @@ def _installed(npm: tuple[str, ...]) -> Path:
                 )
                 assert done.returncode == 0, done.stderr
                 made.rename(target)
-    return target
+    return Installed(node=str(node.executable), folder=target)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.ingestion.file_import import FileOptions, import_bars, import_trades
+from app.ingestion.delivery import Delivery
+from app.ingestion.file_import import import_file
 from app.ingestion.instrument_import import import_instruments
 from app.ingestion.rejects import rejects_to
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
-from app.storage.batches import Counts
+from app.storage.batches import BatchKind, Counts
 from app.storage.database import Connection, connect
 from app.storage.instrument_writes import NewInstruments
 
@@ -80,18 +81,28 @@ def load(
     def ignore(count: int) -> None:
         pass
 
+    made = BatchKind.TRADES if interval is None else BatchKind.BARS
     with rejects_to(rejects_path) as rejects:
         if kind == "instruments":
-            counts = import_instruments(
-                connection, path, FileOptions(**options), new or new_instruments(), rejects, ignore
-            )
-        elif interval is not None:
-            counts = import_bars(
-                connection, path, Interval.parse(interval), FileOptions(**options), rejects, ignore
+            receipt = import_instruments(
+                connection,
+                path,
+                new or new_instruments(),
+                rejects,
+                ignore,
+                actor="test",
+                columns=options.get("columns", {}),
             )
         else:
-            counts = import_trades(connection, path, FileOptions(**options), rejects, ignore)
-    return Outcome(counts=counts, rejected=read_rejects(rejects_path))
+            delivery = Delivery(
+                kind=BatchKind(kind) if kind else made,
+                source=f"file:{path.name}",
+                actor="test",
+                interval=None if interval is None else Interval.parse(interval),
+                **options,
+            )
+            receipt = import_file(connection, path, delivery, rejects, ignore)
+    return Outcome(counts=receipt.counts, rejected=read_rejects(rejects_path))
 
 
 def read_rejects(path: Path) -> list[Rejected]:
@@ -136,6 +147,19 @@ def bars_of(connection: Connection, symbol: str) -> list[tuple[Any, ...]]:
         FROM bar JOIN instrument USING (instrument_id)
         WHERE symbol = %s
         ORDER BY bar_start, interval_minutes
+        """,
+        (symbol,),
+    ).fetchall()
+
+
+def quotes_of(connection: Connection, symbol: str) -> list[tuple[Any, ...]]:
+    """Give (time, quote_id, bid, bid_size, ask, ask_size) of what is stored, in order."""
+    return connection.execute(
+        """
+        SELECT event_time, quote_id, bid, bid_size, ask, ask_size
+        FROM quote JOIN instrument USING (instrument_id)
+        WHERE symbol = %s
+        ORDER BY event_time, quote_id
         """,
         (symbol,),
     ).fetchall()

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.ingestion import file_import
+from app.ingestion import pipeline
 from app.storage.batches import CHANNEL, next_batch_id, record_batch
 from app.storage.database import Connection
 from tests.conftest import TestDatabase
@@ -119,7 +119,7 @@ def test_an_instrument_that_another_import_has_just_made_keeps_its_attributes(
         assert go_on.wait(30)
         record_batch(connection, **batch)
 
-    monkeypatch.setattr(file_import, "record_batch", hold)
+    monkeypatch.setattr(pipeline, "record_batch", hold)
 
     def first() -> None:
         with writing(native_database.url) as opened:
@@ -217,7 +217,7 @@ def test_a_writer_waits_for_the_one_that_has_the_lock_and_not_for_its_staging(
             assert go_on.wait(30)
         return next_batch_id(opened, touching)
 
-    monkeypatch.setattr(file_import, "next_batch_id", slowly)
+    monkeypatch.setattr(pipeline, "next_batch_id", slowly)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(_load_over, native_database.url, slow)
         assert staged.wait(30)

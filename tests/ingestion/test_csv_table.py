@@ -2,7 +2,7 @@ import csv
 import gzip
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,23 +11,35 @@ from hypothesis import strategies as st
 
 from app.errors import ImportRefused
 from app.ingestion import csv_table
-from app.ingestion.csv_table import MAX_LINE_BYTES, open_csv
+from app.ingestion.blocks import MAX_LINE_BYTES
+from app.ingestion.csv_table import open_csv
 
 PLACES = {"a": 0, "b": 1, "c": 2}
 Rows = list[tuple[int, tuple[str | None, ...]]]
 
 
-def read(
-    path: Path, places: Mapping[str, int] = PLACES
-) -> tuple[list[str], Rows, list[tuple[int, str]]]:
-    """Give the header, good rows with their lines, and malformed rows."""
+def read(path: Path, places: Mapping[str, int] = PLACES) -> tuple[list[str], Rows, list[int]]:
+    """Give the header, good rows with their lines, and the lines of malformed rows."""
     rows: Rows = []
-    malformed: list[tuple[int, str]] = []
+    malformed: list[int] = []
     with open_csv(path, lambda count: None) as table:
         for chunk in table.chunks(places):
             rows += [(row[0], row[1:]) for row in chunk.rows.rows()]
             malformed += chunk.malformed
         return table.header, rows, malformed
+
+
+def originals(path: Path) -> dict[int, bytes]:
+    """Give the bytes of every record, good or malformed, each asked for when the next are read."""
+    found: dict[int, bytes] = {}
+    with open_csv(path, lambda count: None) as table:
+        waiting: list[tuple[Sequence[int], Callable[[Sequence[int]], list[bytes]]]] = []
+        for chunk in table.chunks(PLACES):
+            lines = [*chunk.rows["line"], *chunk.malformed][::-1]
+            waiting.append((lines, chunk.originals))
+        for asked, ask in waiting:
+            found |= dict(zip(asked, ask(asked), strict=True))
+    return found
 
 
 @pytest.fixture(params=[7, 64, 8 << 20], ids=["tiny blocks", "small blocks", "one block"])
@@ -121,13 +133,51 @@ def test_ragged_rows_are_malformed_with_their_lines(tmp_path: Path) -> None:
     text = "a,b,c\n1,2,3\n1,2\n4,5,6\n1,2,3,4\n7\n8,9,10\n"
     _, rows, malformed = read(file_of(tmp_path, text))
     assert [line for line, _ in rows] == [2, 4, 7]
-    assert malformed == [(3, "1,2"), (5, "1,2,3,4"), (6, "7")]
+    assert malformed == [3, 5, 6]
 
 
 def test_ragged_rows_that_make_up_for_each_other_are_malformed(tmp_path: Path) -> None:
     _, rows, malformed = read(file_of(tmp_path, "a,b,c\n1,2\n1,2,3,4\n5,6,7\n"))
     assert [line for line, _ in rows] == [4]
-    assert [line for line, _ in malformed] == [2, 3]
+    assert malformed == [2, 3]
+
+
+CLEAN = [b"1,2,3", b" 4 ,,6", b"7,8,9", b"1,2,\xff\xfe", "é,2,3".encode()]
+BROKEN = [
+    b"1,2,3",
+    b"1,2",
+    b'"a\n\nb",2,3',
+    b"x",
+    b'1,"a ""b"", c",3',
+    b"1,2,3,4",
+    b'"7\r\n8",2,3',
+    b"\xff,2,3",
+    b"1,2,3",
+]
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("unfinished", [False, True])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+@pytest.mark.parametrize("records", [CLEAN, BROKEN], ids=["clean", "ragged"])
+def test_originals_are_the_bytes_of_each_record(
+    records: list[bytes], name: str, unfinished: bool, ending: bytes, tmp_path: Path
+) -> None:
+    content = ending.join([b"a,b,c", *records]) + (b"" if unfinished else ending)
+    path = file_of(tmp_path, gzip.compress(content) if name.endswith("gz") else content, name)
+    wanted, line = {}, 2
+    for record in records:
+        wanted[line] = record
+        line += record.count(b"\n") + 1
+    assert originals(path) == wanted
+
+
+@pytest.mark.usefixtures("blocks")
+def test_originals_of_lines_that_end_in_cr_alone_and_of_blank_ones(tmp_path: Path) -> None:
+    content = b"a,b,c\n1,2,3\r4,5\r\n\n7,8,9\n"
+    wanted = {2: b"1,2,3", 3: b"4,5", 5: b"7,8,9"}
+    assert originals(file_of(tmp_path, content)) == wanted
 
 
 @pytest.mark.usefixtures("blocks")
@@ -282,6 +332,7 @@ def test_rows_and_lines_are_those_of_the_csv_module(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_table, "BLOCK_BYTES", block_bytes)
         _, good, malformed = read(path)
+        kept = originals(path)
 
     reader = csv.reader(io.StringIO(whole, newline=""), delimiter=delimiter)
     wanted: Rows = []
@@ -295,6 +346,11 @@ def test_rows_and_lines_are_those_of_the_csv_module(
         if len(row) == 3:
             wanted.append((line, tuple(field.strip(" \t\r\n\u2028") or None for field in row)))
         elif row:
-            wanted_malformed.append((line, delimiter.join(row)))
+            wanted_malformed.append(line)
     assert good == wanted
     assert malformed == wanted_malformed
+    lines = path.read_bytes().splitlines(keepends=True)
+    for line, record in kept.items():
+        count = len(record.splitlines()) or 1
+        assert b"".join(lines[line - 1 : line - 1 + count]).rstrip(b"\r\n") == record
+    assert sorted(kept) == sorted([line for line, _ in good] + malformed)

@@ -8,6 +8,7 @@ import pytest
 
 from app.market.interval import ORIGIN, Interval
 from app.storage.database import Connection
+from app.validation.reasons import Reason
 from tests.ingestion.imports import (
     bars_of,
     instrument_of,
@@ -235,10 +236,31 @@ def test_a_contradiction_is_refused_and_replace_corrects_it(
     outcome = load(connection, path, interval="1h")
     assert outcome.numbers == (4, 0, 2, 2)
     assert outcome.reasons == {3: "CONTRADICTS_STORED", 5: "CONTRADICTS_STORED"}
-    assert outcome.rejected[0].record.startswith(f"{symbol},{START:%Y-%m-%d} 01:00:00")
+    assert outcome.rejected[0].record == ",".join(changed[1])
     assert load(connection, path, interval="1h", replace=True).numbers == (4, 1, 3, 0)
     assert [int(row[5]) for row in bars_of(connection, symbol)] == [11, 12, 11]
     assert load(connection, path, interval="1h").numbers == (4, 0, 4, 0)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_file_that_contradicts_itself_keeps_the_first_line_or_corrects_by_the_last(
+    known: bool, replace: bool, connection: Connection, symbol: str, tmp_path: Path
+) -> None:
+    (row,) = rows_at(symbol, START)
+    if known:
+        path = write_rows(tmp_path / "b.csv", HEADER, [row])
+        load(connection, path, interval="1h", create=new_instruments())
+    rows = [row, (*row[:5], "12", row[6]), row, (*row[:6], "1")]
+    path = write_rows(tmp_path / "b.csv", HEADER, rows)
+    outcome = load(connection, path, interval="1h", replace=replace, create=new_instruments())
+    if replace:
+        assert outcome.numbers == (4, 1, 0, 3)
+    else:
+        assert outcome.numbers == ((4, 0, 2, 2) if known else (4, 1, 1, 2))
+    lines = (2, 3, 4) if replace else (3, 5)
+    assert outcome.reasons == dict.fromkeys(lines, "CONTRADICTS_STORED")
+    assert [int(each[6]) for each in bars_of(connection, symbol)] == [1 if replace else int(row[6])]
 
 
 def test_instruments_are_created_for_good_bars_only(
@@ -276,5 +298,11 @@ def test_bars_far_from_today_come_in(
 ) -> None:
     rows = rows_at(symbol, datetime(year, 6, 15, 14, tzinfo=UTC))
     path = write_rows(tmp_path / "b.csv", HEADER, rows)
-    outcome = load(connection, path, interval="1h", create=new_instruments(mic, "EQUITY"))
+    outcome = load(
+        connection,
+        path,
+        interval="1h",
+        create=new_instruments(mic, "EQUITY"),
+        waived=frozenset({Reason.IN_FUTURE}),
+    )
     assert outcome.numbers == (1, 1, 0, 0)

@@ -20,6 +20,7 @@ from tests.ingestion.imports import (
     fresh_symbol,
     load,
     new_instruments,
+    quotes_of,
     read_rejects,
     trades_of,
 )
@@ -111,6 +112,7 @@ def check(
     oracle: Oracle,
     block_bytes: int,
     interval: str | None,
+    kind: str | None = None,
 ) -> None:
     """Import twice; counts, rejects and refusal must be the oracle's."""
     good = oracle.received - len(oracle.rejected)
@@ -119,9 +121,9 @@ def check(
             patch.setattr(csv_table, "BLOCK_BYTES", block_bytes)
             if not good:
                 with pytest.raises(ImportRefused):
-                    load(connection, path, interval=interval)
+                    load(connection, path, interval=interval, kind=kind)
             else:
-                outcome = load(connection, path, interval=interval)
+                outcome = load(connection, path, interval=interval, kind=kind)
                 stored = len(oracle.stored) if first else 0
                 assert outcome.numbers == (
                     oracle.received,
@@ -216,5 +218,68 @@ def test_every_bar_line_is_accounted_for(
         (symbol, start): tuple(values)
         for symbol in names.values()
         for start, _, *values in bars_of(connection, symbol)
+    }
+    assert found == oracle.stored
+
+
+ABSENT = Decimal(-99)  # stands for a side that is not quoted
+SIDES = st.one_of(NUMBERS, st.just(""), st.sampled_from(["1", "2"]))
+
+
+def side(price: str, size: str) -> list[Decimal | None]:
+    """Read one side of a quote; a None in it refuses the quote."""
+    if not price and not size:
+        return [ABSENT, ABSENT]
+    found = number(price), number(size) if size else ABSENT
+    if found[0] is None or found[1] is None or found[0] <= 0:
+        return [None]
+    if found[1] != ABSENT and found[1] < 0:
+        return [None]
+    return list(found)
+
+
+@ROUNDS
+@given(
+    rows=mixture(SYMBOLS, TIMES, SIDES, SIDES, SIDES, SIDES, IDS),
+    plain=st.lists(st.tuples(SYMBOLS, TIMES, st.integers(0, 2), st.sampled_from("12")), max_size=9),
+    delimiter=DELIMITERS,
+    block=BLOCKS,
+)
+def test_every_quote_line_is_accounted_for(
+    connection: Connection,
+    tmp_path: Path,
+    rows: list[list[str]],
+    plain: list[tuple[str, str, int, str]],
+    delimiter: str,
+    block: int,
+) -> None:
+    names = make_instruments(connection, tmp_path)
+    for symbol, time, form, number_ in plain:
+        sides = [["1", "5", "2", "5"], ["", "", "2", "5"], ["1", "5", "", ""]][form]
+        rows = [*rows, [symbol, time, *sides, number_]]
+    rows = [[names.get(row[0], row[0]), *row[1:]] if len(row) == 7 else row for row in rows]
+    header = ["symbol", "time", "bid", "bid_size", "ask", "ask_size", "quote_id"]
+    text = text_of(header, rows, delimiter)
+    oracle = Oracle(names=names)
+    for line, row in lines_of(text, delimiter):
+        oracle.received += 1
+        if len(row) != 7:
+            oracle.rejected.add(line)
+            continue
+        symbol, time, bid, bid_size, ask, ask_size, quote_id = (each.strip() for each in row)
+        values = [*side(bid, bid_size), *side(ask, ask_size)]
+        if None not in values:
+            bid_, _, ask_, _ = (each for each in values if each is not None)
+            if bid_ == ask_ == ABSENT or (ask_ != ABSENT and bid_ > ask_):
+                values = [None]
+        fits = quote_id.isdigit() and int(quote_id) < 2**63
+        oracle.take(line, (symbol, moment(time), int(quote_id) if fits else None), values)
+    path = tmp_path / "q.csv"
+    path.write_text(text, newline="", encoding="utf-8")
+    check(connection, path, oracle, block, None, "QUOTES")
+    found = {
+        (symbol, time, quote_id): tuple(ABSENT if each is None else each for each in values)
+        for symbol in names.values()
+        for time, quote_id, *values in quotes_of(connection, symbol)
     }
     assert found == oracle.stored

@@ -84,6 +84,42 @@ def test_a_symbol_on_several_lines_is_as_the_last_says_and_stays_so(
     assert bring(connection, tmp_path, rows).numbers == (3, 0, 3, 0)
 
 
+def dates(connection: Connection, symbol: str) -> object:
+    return connection.execute(
+        "SELECT listed_on::text, delisted_on::text FROM instrument WHERE symbol = %s", (symbol,)
+    ).fetchone()
+
+
+def test_dates_of_listing_come_in_and_are_kept(
+    connection: Connection, symbol: str, tmp_path: Path
+) -> None:
+    header = ("symbol", "listed_on", "delisted_on")
+    assert bring(connection, tmp_path, [(symbol, "2020-02-29", "")], header).numbers[1] == 1
+    assert dates(connection, symbol) == ("2020-02-29", None)
+    assert bring(connection, tmp_path, [(symbol, "", "2024-01-02")], header).numbers[1] == 1
+    assert bring(connection, tmp_path, [(symbol, "", "")], header).numbers == (1, 0, 1, 0)
+    assert dates(connection, symbol) == ("2020-02-29", "2024-01-02")
+
+
+@pytest.mark.parametrize(
+    ("listed", "delisted", "good"),
+    [
+        ("2024-01-02", "2024-01-02", True),
+        ("2024-01-03", "2024-01-02", False),
+        ("2023-02-29", "", False),
+        ("20240102", "", False),
+        ("2024-W01-1", "", False),
+        ("", "soon", False),
+    ],
+)
+def test_dates_of_listing_are_checked(
+    listed: str, delisted: str, good: bool, connection: Connection, symbol: str, tmp_path: Path
+) -> None:
+    rows = [(symbol, listed, delisted), (f"{symbol}.2", "", "")]
+    outcome = bring(connection, tmp_path, rows, ("symbol", "listed_on", "delisted_on"))
+    assert outcome.reasons == ({} if good else {2: "BAD_DATE"})
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -124,14 +160,36 @@ def test_parquet_instruments_come_in(connection: Connection, symbol: str, tmp_pa
     assert stored(connection, symbol) == ("X", "XNYS", "CRYPTO", "USD", Decimal("0.01"))
 
 
-@pytest.mark.parametrize("text", ["symbol\n", "symbol,tick_size\n,1\nA,-1\n"])
-def test_a_file_without_a_good_instrument_stores_nothing(
-    text: str, connection: Connection, tmp_path: Path
+def test_a_file_without_an_instrument_stores_nothing(
+    connection: Connection, tmp_path: Path
 ) -> None:
     before = connection.execute("SELECT count(*) FROM batch").fetchone()
-    with pytest.raises(ImportRefused, match="the file has no good row"):
-        load(connection, write_text(tmp_path / "i.csv", text), kind="instruments")
+    with pytest.raises(ImportRefused, match="there is no record in it$"):
+        load(connection, write_text(tmp_path / "i.csv", "symbol\n"), kind="instruments")
     assert connection.execute("SELECT count(*) FROM batch").fetchone() == before
+
+
+def test_a_file_without_a_good_instrument_keeps_its_records_in_quarantine(
+    connection: Connection, tmp_path: Path
+) -> None:
+    before = connection.execute("SELECT count(*) FROM instrument").fetchone()
+    path = write_text(tmp_path / "i.csv", "symbol,tick_size\n,1\nA,-1\nB\n")
+    with pytest.raises(ImportRefused, match="no good record .*: 3 refused"):
+        load(connection, path, kind="instruments")
+    assert connection.execute("SELECT count(*) FROM instrument").fetchone() == before
+    kept = connection.execute(
+        """
+        SELECT position, reasons, record, fields, options ->> 'kind'
+        FROM quarantine
+        WHERE batch_id = (SELECT max(batch_id) FROM batch WHERE kind = 'INSTRUMENTS')
+        ORDER BY position
+        """
+    ).fetchall()
+    assert kept == [
+        (2, ["BAD_SYMBOL"], b",1", {"symbol": None, "tick_size": "1"}, "INSTRUMENTS"),
+        (3, ["BAD_NUMBER"], b"A,-1", {"symbol": "A", "tick_size": "-1"}, "INSTRUMENTS"),
+        (4, ["MALFORMED_ROW"], b"B", None, "INSTRUMENTS"),
+    ]
 
 
 def test_the_batch_of_instruments_touches_no_range(

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 import pytest
 
@@ -101,6 +102,29 @@ def test_lines_are_row_numbers_across_slices(
     with open_parquet(path, lambda count: None) as table:
         rows = [row for chunk in table.chunks({"n": 0}) for row in chunk.rows.rows()]
     assert rows == [(number + 1, str(number)) for number in range(10)]
+
+
+@pytest.mark.parametrize("slice_rows", [3, 100])
+def test_originals_are_whole_rows_as_json(
+    slice_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_table, "SLICE_ROWS", slice_rows)
+    path = tmp_path / "t.parquet"
+    pl.DataFrame(
+        {
+            " n ": pl.Series([0.1 + n for n in range(10)]),
+            "t": pl.Series([MOMENT] * 10, dtype=US),
+            "text": ["é"] * 9 + [None],
+        }
+    ).write_parquet(path)
+    found: dict[int, dict[str, str | None]] = {}
+    with open_parquet(path, lambda count: None) as table:
+        for chunk in list(table.chunks({"field": 0})):
+            lines = chunk.rows["line"].to_list()[::-1]
+            found |= dict(zip(lines, map(orjson.loads, chunk.originals(lines)), strict=True))
+    assert found[2] == {" n ": "1.1", "t": "2024-01-02T14:30:00.123456", "text": "é"}
+    assert found[10]["text"] is None
+    assert all(row[" n "] == f"{line - 1}.1" for line, row in found.items())
 
 
 def test_columns_are_chosen_by_place_and_named_by_field(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from app.ingestion.file_import import FileOptions, import_bars, import_trades
+from app.ingestion.delivery import Delivery
+from app.ingestion.file_import import import_file
 from app.ingestion.rejects import Rejects
 from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
-from app.storage.batches import Counts
+from app.storage.batches import BatchKind, Counts
 from app.storage.database import Connection
 from app.storage.instrument_writes import NewInstruments
 from tests.query.recompute import RawBar, RawTrade
@@ -38,8 +39,14 @@ def store_trades(
     connection: Connection, folder: Path, symbol: str, mic: str, trades: Iterable[RawTrade]
 ) -> Counts:
     path = write_trades(folder / "trades.csv", trades)
-    options = FileOptions(symbol=symbol, create=new_instruments(mic))
-    return import_trades(connection, path, options, Rejects(), lambda _: None)
+    delivery = Delivery(
+        kind=BatchKind.TRADES,
+        source="file:trades.csv",
+        actor="test",
+        symbol=symbol,
+        create=new_instruments(mic),
+    )
+    return import_file(connection, path, delivery, Rejects(), lambda _: None).counts
 
 
 def store_bars(
@@ -58,10 +65,15 @@ def store_bars(
             writer.writerow(
                 (bar.time.isoformat(), bar.open, bar.high, bar.low, bar.close, bar.volume)
             )
-    options = FileOptions(symbol=symbol, create=new_instruments(mic))
-    return import_bars(
-        connection, path, Interval.parse(interval), options, Rejects(), lambda _: None
+    delivery = Delivery(
+        kind=BatchKind.BARS,
+        source="file:bars.csv",
+        actor="test",
+        interval=Interval.parse(interval),
+        symbol=symbol,
+        create=new_instruments(mic),
     )
+    return import_file(connection, path, delivery, Rejects(), lambda _: None).counts
 
 
 def walk(seed: int, count: int) -> list[Decimal]:

@@ -29,14 +29,14 @@ async def reading(url: str, statements: list[str] | None = None) -> AsyncIterato
         yield await market_of(reader)
 
 
-async def market_of(reader: Reader, max_points: int = 50_000) -> Market:
+async def market_of(reader: Reader, max_points: int = 50_000, cache_bytes: int = 1 << 24) -> Market:
     state = await server_state(reader)
     return open_market(
         reader,
         continuous=state.continuous,
         max_points=max_points,
         lateness=timedelta(seconds=60),
-        cache_bytes=1 << 24,
+        cache_bytes=cache_bytes,
     )
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from app.ingestion.file_import import FileOptions, import_bars
+from app.ingestion.delivery import Delivery
+from app.ingestion.file_import import import_file
 from app.ingestion.rejects import Rejects
 from app.market.interval import Interval
 from app.query.window import Window
 from app.rollups.refresh import refresh
+from app.storage.batches import BatchKind
 from app.storage.database import connect
 from tests.conftest import TestDatabase
 from tests.query.market import (
@@ -53,8 +55,14 @@ def market(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> 
         store_trades(connection, folder, "US", "XNAS", US)
         store_bars(connection, folder, "MINUTES", "24/7", "1m", MINUTES)
         store_bars(connection, folder, "SEVEN", "24/7", "7m", SEVEN)
-        options = FileOptions(create=new_instruments("XNYS"))
-        import_bars(connection, SAMPLE, Interval.parse("1d"), options, Rejects(), lambda _: None)
+        delivery = Delivery(
+            kind=BatchKind.BARS,
+            source=f"file:{SAMPLE.name}",
+            actor="test",
+            interval=Interval.parse("1d"),
+            create=new_instruments("XNYS"),
+        )
+        import_file(connection, SAMPLE, delivery, Rejects(), lambda _: None)
         refresh(connection)
     return database
 

@@ -14,9 +14,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from app.ingestion.file_import import FileOptions, import_trades
+from app.ingestion.delivery import Delivery
+from app.ingestion.file_import import import_file
 from app.ingestion.rejects import Rejects
 from app.rollups.refresh import refresh
+from app.storage.batches import BatchKind
 from app.storage.database import connect
 from tests.conftest import TestDatabase
 from tests.query.market import busy_trades, new_instruments, write_trades
@@ -61,8 +63,15 @@ class Writer:
         self.begun += 1
         path = write_trades(self._folder / f"{self._symbol}.csv", batch)
         with connect(self._url, timeout_s=20, statement_timeout_s=120) as connection:
-            options = FileOptions(symbol=self._symbol, create=new_instruments("24/7"), replace=True)
-            import_trades(connection, path, options, Rejects(), lambda _: None)
+            delivery = Delivery(
+                kind=BatchKind.TRADES,
+                source=f"file:{path.name}",
+                actor="test",
+                symbol=self._symbol,
+                create=new_instruments("24/7"),
+                replace=True,
+            )
+            import_file(connection, path, delivery, Rejects(), lambda _: None)
         self.committed += 1
 
     async def run(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.errors import ImportRefused
 from app.storage.batches import CHANNEL, Counts
 from app.storage.database import Connection
 from tests.conftest import TestDatabase
@@ -89,8 +90,8 @@ def test_a_commit_tells_its_id_and_a_refusal_tells_nothing(
     symbol = fresh_symbol()
     with psycopg.connect(database.url, autocommit=True) as listener:
         listener.execute(f"LISTEN {CHANNEL}".encode())
-        with pytest.raises(Exception, match="no good row"):
-            load(connection, write_rows(tmp_path / "t.csv", HEADER, at(symbol, 1)))
+        with pytest.raises(ImportRefused, match="there is no column"):
+            load(connection, write_rows(tmp_path / "t.csv", HEADER[1:], []))
         path = write_rows(tmp_path / "t.csv", HEADER, at(symbol, 1))
         load(connection, path, create=new_instruments())
         newest = connection.execute("SELECT max(batch_id)::text FROM batch").fetchone()
@@ -109,7 +110,7 @@ def test_a_failed_import_leaves_no_gap_in_the_ids(connection: Connection, tmp_pa
     before, symbol = newest(), fresh_symbol()
     path = write_rows(tmp_path / "t.csv", HEADER, at(symbol, 1))
     load(connection, path, create=new_instruments())
-    with pytest.raises(Exception, match="no good row"):
-        load(connection, write_rows(tmp_path / "t.csv", HEADER, at(symbol, 1, price=2)))
+    with pytest.raises(ImportRefused, match="there is no record"):
+        load(connection, write_rows(tmp_path / "t.csv", HEADER, []))
     load(connection, write_rows(tmp_path / "t.csv", HEADER, at(symbol, 2)))
     assert newest() == before + 2

@@ -67,7 +67,7 @@ def test_every_step_can_be_taken_back(target: str, native_database: TestDatabase
 def test_rebuilt_rollups_are_what_the_edition_allows_and_the_rows_stay(
     database: TestDatabase, tmp_path: Path
 ) -> None:
-    path = write_text(tmp_path / "t.csv", "symbol,time,price,size\nKEPT,2024-01-02,1,1\n")
+    path = write_text(tmp_path / "t.csv", "symbol,time,price,size\nKEPT,2024-01-02,1,1\nX,x,1,1\n")
     with writing(database.url) as connection:
         load(connection, path, create=new_instruments())
         allowed = are_continuous(connection)
@@ -77,10 +77,13 @@ def test_rebuilt_rollups_are_what_the_edition_allows_and_the_rows_stay(
             connection.execute(f"DROP {kind} {rollup.view}".encode())
         for rollup in ROLLUPS:
             connection.execute(f"CREATE VIEW {rollup.view} AS SELECT 1 AS one".encode())
+        head = connection.execute("SELECT max(sequence) FROM audit").fetchone()
     assert not continuous(database.url)
     assert rebuild_rollups(database.url).up_to_date
     assert continuous(database.url) is allowed
     with writing(database.url) as connection:
+        assert connection.execute("SELECT max(sequence) FROM audit").fetchone() == head
+        assert connection.execute("SELECT count(*) FROM quarantine").fetchone() == (1,)
         counted = connection.execute(f"SELECT sum(trades) FROM {ROLLUPS[0].view}".encode())
         assert counted.fetchone() == connection.execute("SELECT count(*) FROM trade").fetchone()
 

@@ -1,7 +1,7 @@
 import pytest
 
 from app.errors import ImportRefused
-from app.ingestion.file_import import bar_minutes
+from app.ingestion.delivery import bar_minutes
 from app.market.interval import Interval
 
 
