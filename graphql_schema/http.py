@@ -26,8 +26,8 @@ from strawberry.types import ExecutionResult
 from app.query.market import Market
 from graphql_schema.context import Context
 from graphql_schema.fast.documents import FastDocuments
-from graphql_schema.live.operations import Refused
 from graphql_schema.live.endpoint import Live
+from graphql_schema.live.operations import Refused
 from graphql_schema.live.socket import LiveSocket
 from graphql_schema.live.sse import EVENT_STREAM, EventStream, OneResult
 from graphql_schema.media_types import (

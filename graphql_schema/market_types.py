@@ -10,6 +10,7 @@ from app.market.instrument import AssetClass, CandleSource
 from app.storage.audit import Action
 from app.storage.batches import BatchKind
 from app.storage.quarantine import State
+from app.validation.anomalies import Severity
 from app.validation.reasons import Reason
 from graphql_schema.scalars import Cursor, EpochMillis, Revision
 
@@ -20,6 +21,7 @@ strawberry.enum(BatchKind, name="RecordKind", description="What records are of."
 strawberry.enum(Reason, name="RefusalReason", description="Why a record is refused.")
 strawberry.enum(State, name="QuarantineState", description="What has become of a refused record.")
 strawberry.enum(Action, name="AuditAction", description="What was done.")
+strawberry.enum(Severity, description="How much an odd row should worry.")
 strawberry.enum(Session, description="The part of the exchange's day in which a trade happened.")
 
 

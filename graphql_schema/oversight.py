@@ -1,127 +1,32 @@
-"""Refused records and the audit trail as GraphQL shows them."""
-
-from datetime import datetime
-from typing import Self
+"""Root fields for those who look after the data: refused and odd records, the audit trail."""
 
 import strawberry
 
-from app.errors import BadInput, RangeTooLarge
-from app.query.oversight import RefusedFilter, read_audit, read_refused
+from app.errors import BadInput, RangeTooLarge, UnknownSymbol
+from app.query.oversight import RefusedFilter, read_audit, read_flags, read_refused
 from app.storage.audit import Action
 from app.storage.batches import BatchKind
 from app.storage.quarantine import State
-from app.storage.reader import Row
 from app.validation.reasons import Reason
 from graphql_schema import ids
 from graphql_schema.context import Info
 from graphql_schema.instrument import From, To
 from graphql_schema.market_types import PageInfo
+from graphql_schema.oversight_types import (
+    AuditConnection,
+    AuditEdge,
+    AuditEntry,
+    Flag,
+    FlagConnection,
+    FlagEdge,
+    QuarantineConnection,
+    QuarantinedRecord,
+    QuarantineEdge,
+)
 from graphql_schema.scalars import Cursor, Revision
 
 _MAX_PAGE = 1000
-_REFUSED, _ENTRY = "Refused", "AuditEntry"
-
-
-@strawberry.type(description="A record that was refused.")
-class QuarantinedRecord:
-    """A row of `quarantine`."""
-
-    id: strawberry.ID = strawberry.field(description="Give it to the mutations that decide on it.")
-    batch: Revision = strawberry.field(description="The batch that it came with.")
-    kind: BatchKind = strawberry.field(description="What it is a record of.")
-    source: str = strawberry.field(description="Where it came from.")
-    position: Revision = strawberry.field(description="Its line, or its place in the request.")
-    reasons: list[Reason] = strawberry.field(description="The rules that it breaks.")
-    record: str = strawberry.field(
-        description="The record as it came; bytes that are no UTF-8 show as U+FFFD."
-    )
-    received_at: datetime = strawberry.field(description="When it came.")
-    state: State = strawberry.field(description="What has become of it.")
-    decided_at: datetime | None = strawberry.field(description="When somebody decided on it.")
-    decided_by: str | None = strawberry.field(description="Who decided.")
-    note: str | None = strawberry.field(description="What they said.")
-    overrides: list[Reason] | None = strawberry.field(description="The rules that were waived.")
-    released_batch: Revision | None = strawberry.field(description="The batch that stored it.")
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """Show a row."""
-        released = row["released_batch_id"]
-        overrides = row["overrides"]
-        return cls(
-            id=strawberry.ID(str(row["quarantine_id"])),
-            batch=Revision(row["batch_id"]),
-            kind=BatchKind(row["kind"]),
-            source=row["source"],
-            position=Revision(row["position"]),
-            reasons=[Reason(each) for each in row["reasons"]],
-            record=row["record"].decode("utf-8", errors="replace"),
-            received_at=row["received_at"],
-            state=State(row["state"]),
-            decided_at=row["decided_at"],
-            decided_by=row["decided_by"],
-            note=row["note"],
-            overrides=None if overrides is None else [Reason(each) for each in overrides],
-            released_batch=None if released is None else Revision(released),
-        )
-
-
-@strawberry.type(description="A refused record and its place in the list.")
-class QuarantineEdge:
-    """Relay edge of refused records."""
-
-    cursor: Cursor = strawberry.field(description="Give it as `after` to go on behind this one.")
-    node: QuarantinedRecord = strawberry.field(description="The record.")
-
-
-@strawberry.type(description="A page of refused records, newest first.")
-class QuarantineConnection:
-    """Relay connection of refused records."""
-
-    edges: list[QuarantineEdge] = strawberry.field(description="The records of this page.")
-    page_info: PageInfo = strawberry.field(description="Whether and where there is more.")
-
-
-@strawberry.type(description="An entry of the audit trail, bound to the one before it by its hash.")
-class AuditEntry:
-    """A row of `audit`."""
-
-    sequence: Revision = strawberry.field(description="Its place in the chain, from 1.")
-    recorded_at: datetime = strawberry.field(description="When it was made.")
-    actor: str = strawberry.field(description="Who did it.")
-    action: Action = strawberry.field(description="What was done.")
-    subject: str = strawberry.field(description="What it was done to.")
-    detail: str = strawberry.field(description="The particulars, as canonical JSON.")
-    hash: str = strawberry.field(description="SHA-256 over all this and the hash before it.")
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """Show a row."""
-        return cls(
-            sequence=Revision(row["sequence"]),
-            recorded_at=row["recorded_at"],
-            actor=row["actor"],
-            action=Action(row["action"]),
-            subject=row["subject"],
-            detail=row["detail"],
-            hash=row["hash"],
-        )
-
-
-@strawberry.type(description="An entry and its place in the list.")
-class AuditEdge:
-    """Relay edge of audit entries."""
-
-    cursor: Cursor = strawberry.field(description="Give it as `after` to go on behind this one.")
-    node: AuditEntry = strawberry.field(description="The entry.")
-
-
-@strawberry.type(description="A page of the audit trail, newest first.")
-class AuditConnection:
-    """Relay connection of audit entries."""
-
-    edges: list[AuditEdge] = strawberry.field(description="The entries of this page.")
-    page_info: PageInfo = strawberry.field(description="Whether and where there is more.")
+_REFUSED, _ENTRY, _FLAG = "Refused", "AuditEntry", "Flag"
 
 
 @strawberry.type(description="What people look after.")
@@ -157,6 +62,42 @@ class Oversight:
         ]
         cursors = [edge.cursor for edge in edges]
         return QuarantineConnection(edges=edges, page_info=_info(cursors, len(rows) > count, after))
+
+    @strawberry.field(
+        description="Stored rows that looked odd, those flagged last first; times are the rows'."
+    )
+    async def flags(
+        self,
+        info: Info,
+        symbol: str | None = None,
+        rule: str | None = None,
+        from_: From = None,
+        to: To = None,
+        first: int | None = 50,
+        after: str | None = None,
+    ) -> FlagConnection:
+        """Load a page."""
+        count, own = _page(first), None
+        if symbol is not None:
+            found = await info.context.loaders.instrument_by_symbol.load(symbol)
+            if found is None:
+                raise UnknownSymbol(f"no instrument has the symbol {symbol!r}")
+            own = found.instrument_id
+        rows = await read_flags(
+            info.context.reader,
+            instrument_id=own,
+            rule=_plain("rule", rule),
+            start=from_,
+            end=to,
+            before=_before(_FLAG, after),
+            limit=count + 1,
+        )
+        edges = [
+            FlagEdge(cursor=Cursor(ids.encode(_FLAG, row["flag_id"])), node=Flag.of(row))
+            for row in rows[:count]
+        ]
+        cursors = [edge.cursor for edge in edges]
+        return FlagConnection(edges=edges, page_info=_info(cursors, len(rows) > count, after))
 
     @strawberry.field(
         description="The audit trail, newest first; times are when entries were made."

@@ -131,7 +131,8 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     Decimal: strawberry.scalar(
         name="Decimal",
-        description="An exact decimal number, as text; numbers of up to 15 digits may be given as such.",
+        description="An exact decimal number, as text; one of up to 15 digits may be given as a"
+        " number.",
         serialize=write_decimal,
         parse_value=parse_decimal,
         parse_literal=parse_decimal_literal,

@@ -23,7 +23,7 @@ from app.commands.simulation import SIMULATED, Simulated
 from app.errors import TickgraphError
 from app.ingestion.delivery import Delivery
 from app.ingestion.pipeline import deliver
-from app.ingestion.rows_table import Record, rows_table
+from app.ingestion.rows_table import rows_table
 from app.ingestion.trade_changes import TradeName, correct_trade
 from app.ingestion.writer import Address, Writer
 from app.market.calendar import TradingCalendar, exchange_of
@@ -45,6 +45,8 @@ _PATIENCE_S = 10.0
 _END_S = 5.0  # that the last delivery may take
 _DAY_S = 86_400.0
 
+Trade = dict[str, str]
+
 
 @dataclass(slots=True)
 class Walk:
@@ -55,11 +57,11 @@ class Walk:
     calendar: TradingCalendar
     chance: random.Random = field(default_factory=random.Random)
 
-    def trades(self, start: datetime, end: datetime) -> list[Record]:
+    def trades(self, start: datetime, end: datetime) -> list[Trade]:
         """Make the trades of [start, end), in order."""
         return [self._trade(time) for time in self._times(start, end)]
 
-    def late(self, now: datetime) -> list[Record]:
+    def late(self, now: datetime) -> list[Trade]:
         """Make a trade of some minutes ago, near the price of now."""
         ago = timedelta(seconds=self.chance.uniform(60, 300))
         return [self._trade(each) for each in self._open([now - ago])]
@@ -78,7 +80,7 @@ class Walk:
         sessions = self.calendar.place(micros).session
         return [each for each, own in zip(times, sessions, strict=True) if own == Session.REGULAR]
 
-    def _trade(self, at: datetime) -> Record:
+    def _trade(self, at: datetime) -> Trade:
         own = self.instrument
         step = self.chance.gauss(0.0, own.volatility) * math.sqrt(1 / _TRADES_PER_S / _DAY_S)
         self.price = max(self.price * math.exp(step), own.tick)
@@ -98,7 +100,7 @@ class Feed:
     def __init__(self, writer: Writer, stopping: threading.Event) -> None:
         self._writer = writer
         self._stopping = stopping
-        self._recent: deque[Record] = deque(maxlen=100)
+        self._recent: deque[Trade] = deque(maxlen=100)
         self._chance = random.Random()
 
     def run(self) -> None:
@@ -165,23 +167,24 @@ def _walks(connection: Connection) -> list[Walk]:
     return walks
 
 
-def _store(records: Sequence[Record], connection: Connection) -> None:
+def _store(records: Sequence[Trade], connection: Connection) -> None:
     delivery = Delivery(kind=BatchKind.TRADES, source=_SOURCE, actor=_ACTOR)
     deliver(connection, lambda: rows_table(records), delivery)
 
 
-def _correct(record: Record, chance: random.Random, connection: Connection) -> None:
+def _correct(record: Trade, chance: random.Random, connection: Connection) -> None:
     """Give a trade a price that is a little off."""
-    symbol, at, key = record["symbol"], record["time"], record["trade_id"]
-    price, size = record["price"], record["size"]
-    assert symbol and at and key and price and size
-    name = TradeName(symbol=symbol, time=datetime.fromisoformat(at), trade_id=int(key))
-    moved = Decimal(price) * Decimal(chance.choice(["0.9995", "1.0005"]))
+    name = TradeName(
+        symbol=record["symbol"],
+        time=datetime.fromisoformat(record["time"]),
+        trade_id=int(record["trade_id"]),
+    )
+    moved = Decimal(record["price"]) * Decimal(chance.choice(["0.9995", "1.0005"]))
     correct_trade(
         connection,
         name,
         price=moved.quantize(Decimal("0.01")),
-        size=Decimal(size),
+        size=Decimal(record["size"]),
         actor=_ACTOR,
         note="simulated correction",
     )

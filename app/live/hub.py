@@ -10,13 +10,14 @@ twice. Nothing depends on a notification: one that is lost delays a step, until 
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from app.errors import BadCursor, LiveFailed, TickgraphError
+from app.errors import LiveFailed, TickgraphError
 from app.live.events import CandleEvent, Event, Mark, PriceEvent
+from app.live.joining import begun
 from app.live.moment import Moment, Told, too_much
 from app.live.questions import Question
 
@@ -154,7 +155,12 @@ class Hub:
         joins = {topic: dict(topic.joining) for topic in self._topics.values() if topic.joining}
         async with self._moment() as moment:
             told = await self._changed(moment)
-            begun = await self._begun(moment, joins)
+            asked = {
+                (topic.question, after)
+                for topic, joining in joins.items()
+                for after in joining.values()
+            }
+            first = await begun(moment, asked) if asked else {}
         self._position = moment.newest
         self.counts["steps"] += 1
         for question, found in told.items():
@@ -168,7 +174,7 @@ class Hub:
                     del topic.joining[member]
                     topic.members[member] = None
             for after, members in alike.items():
-                self._tell(topic, members, begun[topic.question, after])
+                self._tell(topic, members, first[topic.question, after])
 
     async def _changed(self, moment: Moment) -> dict[Question, Told]:
         since = self._position
@@ -186,22 +192,6 @@ class Hub:
             if any(each.instrument_id in touched for each in question.subjects)
         ]
         return await moment.told(questions, changes) if questions else {}
-
-    async def _begun(
-        self, moment: Moment, joins: Mapping[Topic, Mapping[Member, Mark | None]]
-    ) -> dict[tuple[Question, Mark | None], Told]:
-        begun: dict[tuple[Question, Mark | None], Told] = {}
-        for topic, joining in joins.items():
-            for after in set(joining.values()):
-                begun[topic.question, after] = await self._missed(moment, topic.question, after)
-        return begun
-
-    async def _missed(self, moment: Moment, question: Question, after: Mark | None) -> Told:
-        if after is None:
-            return await moment.present(question)
-        if after.batch_id > moment.newest:
-            return BadCursor("`after` is a cursor of another database")
-        return await moment.replay(question, after)
 
     def _tell(self, topic: Topic, members: Sequence[Member], told: Told) -> None:
         if not members:

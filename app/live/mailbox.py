@@ -32,7 +32,7 @@ class Mailbox:
         return len(self._frames)
 
     def put(self, frames: Sequence[Frame]) -> None:
-        """Add frames; those of one step fit in where nothing waits, so that all replays can be read.
+        """Add frames; where nothing waits, those of one step fit in: a replay can always be read.
 
         Raises:
             SlowConsumer: too many wait; nothing of this mailbox is delivered any more.

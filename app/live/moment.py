@@ -17,7 +17,6 @@ from app.query.changes import (
     Touch,
     changed_dates,
     changed_trades,
-    last_trades,
     prices,
     touched,
 )
@@ -45,18 +44,6 @@ class Moment:
     def mark(self) -> Mark:
         """The place behind everything that this state holds."""
         return Mark(self.newest, _LAST_INSTRUMENT, "")
-
-    async def present(self, question: Question) -> Told:
-        """Give the present state: the open candle, the last trade, the newest price of each."""
-        by_id = {each.instrument_id: each for each in question.subjects}
-        if isinstance(question, CandleQuestion):
-            return await self._open_candles(question)
-        found = await prices(self.market.reader, list(by_id))
-        if not isinstance(question, TradeQuestion):
-            return [self._price(by_id, each, self.mark) for each in found]
-        times = {each.instrument_id: each.latest.time for each in found if each.latest}
-        trades = await last_trades(self.market.reader, times)
-        return [self._trade(by_id, each, self.mark) for each in trades]
 
     async def replay(self, question: Question, after: Mark) -> Told:
         """Give what has changed after a mark, in order."""
@@ -117,31 +104,11 @@ class Moment:
                 elif isinstance(question, TradeQuestion):
                     if len(trades[key]) > MAX_CHANGES:
                         error = too_much(f"{by_id[key].symbol!r} has too many new trades")
-                    events += [self._trade(by_id, each, None) for each in trades[key]]
+                    events += [self.trade(by_id, each, None) for each in trades[key]]
                 elif key in newest:
-                    events.append(self._price(by_id, newest[key], None))
+                    events.append(self.price(by_id, newest[key], None))
             told[question] = error or sorted(events, key=lambda event: event.mark)
         return told
-
-    async def _open_candles(self, question: CandleQuestion) -> Told:
-        events: list[Event] = []
-        answers = await read_candles(
-            self.market, question.subjects, question.interval, Window(last=1), Candles()
-        )
-        for subject, answer in zip(question.subjects, answers, strict=True):
-            if isinstance(answer, TickgraphError):
-                return answer
-            events += [
-                CandleEvent(
-                    mark=self.mark,
-                    symbol=subject.symbol,
-                    time=each.time,
-                    revision=each.revision,
-                    candle=each,
-                )
-                for each in answer.value
-            ]
-        return events
 
     async def _candles(
         self, interval: Interval, subjects: Mapping[int, Subject], changes: "Changes"
@@ -241,9 +208,10 @@ class Moment:
         found = await prices(self.market.reader, list(instrument_ids))
         return [each for each in found if each.batch_id > changes.since]
 
-    def _trade(
+    def trade(
         self, by_id: Mapping[int, Subject], each: ChangedTrade, mark: Mark | None
     ) -> TradeEvent:
+        """Make the event of a trade; its mark is the trade's own where none is given."""
         own = Mark(each.batch_id, each.instrument_id, each.trade.order_key)
         return TradeEvent(
             mark=mark or own,
@@ -253,7 +221,8 @@ class Moment:
             cancelled=each.cancelled,
         )
 
-    def _price(self, by_id: Mapping[int, Subject], each: Price, mark: Mark | None) -> PriceEvent:
+    def price(self, by_id: Mapping[int, Subject], each: Price, mark: Mark | None) -> PriceEvent:
+        """Make the event of a price; its mark is the price's own where none is given."""
         return PriceEvent(
             mark=mark or Mark(each.batch_id, each.instrument_id, ""),
             symbol=by_id[each.instrument_id].symbol,

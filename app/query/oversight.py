@@ -1,4 +1,4 @@
-"""What people look after: refused records and the audit trail, newest first, a page at a time."""
+"""What people look after: refused records, odd ones, the audit trail; newest first, in pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +32,21 @@ WHERE ($1::bigint IS NULL OR sequence < $1)
   AND ($4::timestamptz IS NULL OR recorded_at >= $4)
   AND ($5::timestamptz IS NULL OR recorded_at < $5)
 ORDER BY sequence DESC
+LIMIT $6
+"""
+
+# flags: rows that looked odd, by instrument, rule and time.
+FLAGS = """
+SELECT f.flag_id, f.batch_id, f.kind, i.symbol, f.interval_minutes, f.event_time, f.row_id, f.rule,
+       f.severity, f.score, f.threshold
+FROM flag AS f
+JOIN instrument AS i USING (instrument_id)
+WHERE ($1::bigint IS NULL OR f.flag_id < $1)
+  AND ($2::integer IS NULL OR f.instrument_id = $2)
+  AND ($3::text IS NULL OR f.rule = $3)
+  AND ($4::timestamptz IS NULL OR f.event_time >= $4)
+  AND ($5::timestamptz IS NULL OR f.event_time < $5)
+ORDER BY f.flag_id DESC
 LIMIT $6
 """
 
@@ -75,3 +90,17 @@ async def read_audit(
 ) -> Sequence[Row]:
     """Give up to `limit` entries of the audit trail, newest first, older than a sequence."""
     return await reader.fetch(AUDIT, before, actor, action, start, end, limit)
+
+
+async def read_flags(
+    reader: Reader,
+    *,
+    instrument_id: int | None,
+    rule: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    before: int | None,
+    limit: int,
+) -> Sequence[Row]:
+    """Give up to `limit` flags, those made last first, older than the one with an id."""
+    return await reader.fetch(FLAGS, before, instrument_id, rule, start, end, limit)

@@ -216,3 +216,27 @@ async def test_numbers_with_more_digits_than_json_keeps_are_refused(api: Api, sy
     assert found["stored"] == 1
     asked = await api.data(CANDLES, symbol=symbol)
     assert asked["instrument"]["candles"][0]["close"] == "0.123456789012345678"
+
+
+async def test_rows_that_look_odd_are_flagged(api: Api, symbol: str) -> None:
+    calm = [trade(symbol, n, str(100 + n % 3), n) for n in range(40)]
+    await receipt(api, calm)
+    found = await receipt(api, [trade(symbol, 40, "900", 40)])
+    assert found["flagged"] == 1
+    asked = await api.data(
+        """
+        query ($symbol: String!) {
+          flags(symbol: $symbol) {
+            edges { node { symbol kind interval time rowId rule severity score threshold batch } }
+            pageInfo { hasNextPage }
+          }
+        }
+        """,
+        symbol=symbol,
+    )
+    flag = asked["flags"]["edges"][0]["node"]
+    assert flag["rule"] in {"PRICE_JUMP", "SPLIT_LIKE"}
+    assert (flag["rowId"], flag["interval"], flag["batch"]) == ("40", None, found["batch"])
+    assert flag["score"] >= flag["threshold"]
+    answer = await api.ask('{ flags(symbol: "NOBODY") { edges { cursor } } }')
+    assert answer["errors"][0]["extensions"]["code"] == "UNKNOWN_SYMBOL"

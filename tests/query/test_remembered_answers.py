@@ -129,7 +129,7 @@ async def test_a_new_name_is_in_the_next_answer(api: Api, native_database: TestD
         connection.execute("UPDATE instrument SET name = 'Renamed' WHERE symbol = 'A'")
         connection.execute(
             "INSERT INTO batch (batch_id, kind, source, received, stored, duplicate, rejected,"
-            " received_at) VALUES (%s, 'INSTRUMENTS', 'test', 1, 1, 0, 0, now())",
+            " received_at, actor) VALUES (%s, 'INSTRUMENTS', 'test', 1, 1, 0, 0, now(), 'test')",
             (batch_id,),
         )
     data = await api.data(NAME, s="A")

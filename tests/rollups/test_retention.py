@@ -10,7 +10,7 @@ import pytest
 
 from app.commands.database import OpenDatabase
 from app.embedded.supervisor import embedded_database
-from app.errors import DatabaseUnavailable, SettingInvalid
+from app.errors import DatabaseUnavailable, ImportRefused, SettingInvalid
 from app.rollups.policies import Policies, refuse_impossible
 from app.rollups.refresh import floor, refresh
 from app.rollups.retention import Dropped, retain
@@ -18,7 +18,6 @@ from app.rollups.verification import Unverifiable
 from app.settings import Settings
 from app.storage.batches import BatchKind
 from app.storage.database import Connection
-from app.storage.faults import RowsTooOld, psycopg_faults
 from app.storage.horizons import (
     CandlesWouldBeLost,
     horizons,
@@ -82,7 +81,7 @@ async def test_candles_of_all_levels_outlive_their_trades(data_dir: Path, tmp_pa
         refresh(connection, now=LATER)
         await assert_candles(url, "OLD", trades + late)
         too_late = replace(kept[0], time=HORIZON - timedelta.resolution, trade_id=3)
-        with pytest.raises(RowsTooOld), psycopg_faults():
+        with pytest.raises(ImportRefused, match="TOO_OLD"):
             store_trades(connection, tmp_path, "OLD", "24/7", [too_late])
 
         # All batches are followed anew, as after a migration: every window begins at the horizon.
@@ -218,7 +217,7 @@ async def test_bars_go_and_their_candles_and_other_bars_stay(
         assert kept_from(connection, BatchKind.TRADES) is None
         # What no roll-up holds may come in at any time; what they hold, no more.
         store_bars(connection, tmp_path, "DAY2", "24/7", "1d", days)
-        with pytest.raises(RowsTooOld), psycopg_faults():
+        with pytest.raises(ImportRefused, match="TOO_OLD"):
             store_bars(connection, tmp_path, "MIN2", "24/7", "1m", minutes)
         refresh(connection, now=now + DAY)
         assert retain(connection, KEEP_10_DAYS, now=now + DAY) == []
