@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 _STALLED_S = 8.0  # in which a peer must take something
+_FULL = 1 << 20  # bytes that a peer has not taken, behind which pings are not answered
 _LAST_WORDS_S = 1.0  # in which it must take what is left
 
 
@@ -58,6 +59,13 @@ class HttpConnection(HttpToolsProtocol):
 
 class SocketConnection(WebSocketsSansIOProtocol):
     """Lets go of a peer that does not answer, or does not take the last of what it is sent."""
+
+    def handle_ping(self) -> None:
+        """Answer, unless the peer takes no answers: those would heap up."""
+        if self.transport.get_write_buffer_size() > _FULL:
+            self.conn.data_to_send()
+        else:
+            super().handle_ping()
 
     def keepalive_timeout(self) -> None:
         """Let go: it did not answer a ping."""

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from app.storage.database import Connection, one_row
+from app.storage.fresh import insert_rows
 from app.storage.latest import MERGE
 from app.storage.staging import Staging, Stored
 
@@ -26,6 +27,7 @@ STAGING = Staging(
 
 _NO_ORDER = "'00000000-0000-0000-0000-000000000000'::uuid"  # bars of one start cannot tie
 
+_ON_KEY = "ON CONFLICT (instrument_id, interval_minutes, bar_start)"
 _INSERT = f"""
 WITH stored AS (
     INSERT INTO bar (instrument_id, interval_minutes, bar_start, open, high, low, close, volume,
@@ -33,7 +35,7 @@ WITH stored AS (
     SELECT instrument_id, %(interval_minutes)s, bar_start, open, high, low, close, volume,
            vwap * volume, trades, session, trading_date, %(received_at)s, %(batch_id)s
     FROM {{source}}
-    ON CONFLICT (instrument_id, interval_minutes, bar_start) {{on_conflict}}
+    {{on_conflict}}
     RETURNING instrument_id, bar_start, trading_date, close, volume
 ), touched AS (
     SELECT instrument_id, count(*) AS rows, min(bar_start) AS first_time,
@@ -65,7 +67,10 @@ SELECT coalesce(sum(rows), 0)::bigint FROM touched
 """  # noqa: S608 - built from constants of this package
 
 # insert_bars: the staged rows that are new; also their ranges and the latest prices.
-INSERT = _INSERT.format(source="staged_bar", on_conflict="DO NOTHING")
+INSERT = _INSERT.format(source="staged_bar", on_conflict=f"{_ON_KEY} DO NOTHING")
+
+# insert_new_bars: like insert_bars, where no key can be known.
+PLAIN = _INSERT.format(source="staged_bar", on_conflict="")
 
 # replace_bars: like insert_bars, and a stored row with other content is corrected.
 REPLACE = _INSERT.format(
@@ -74,7 +79,7 @@ REPLACE = _INSERT.format(
         FROM staged_bar
         ORDER BY instrument_id, bar_start, line DESC
     ) AS last_of_key""",
-    on_conflict="""DO UPDATE SET
+    on_conflict=f"""{_ON_KEY} DO UPDATE SET
         open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
         volume = excluded.volume, notional = excluded.notional, trades = excluded.trades,
         received_at = excluded.received_at, batch_id = excluded.batch_id
@@ -119,7 +124,15 @@ def insert(
         "first": first,
         "last": last,
     }
-    stored = int(one_row(connection, (REPLACE if replace else INSERT).encode(), values)[0])
+    stored = insert_rows(
+        connection,
+        source=STAGING.table,
+        time="bar_start",
+        rows=staged,
+        plain=PLAIN,
+        careful=REPLACE if replace else INSERT,
+        values=values,
+    )
     conflicts: list[int] = []
     if stored < staged:
         found = connection.execute(CONTRADICTIONS.encode(), values)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from app.storage.database import Connection, one_row
+from app.storage.fresh import insert_rows
 from app.storage.latest import MERGE
 from app.storage.staging import Staging, Stored
 
@@ -38,6 +39,7 @@ AFTER_STORED = """
    AND t.event_time >= %(first)s AND t.event_time <= %(last)s)
 """
 
+_ON_KEY = "ON CONFLICT (instrument_id, event_time, trade_id)"
 _INSERT = """
 WITH stored AS (
     INSERT INTO trade (instrument_id, event_time, trade_id, price, size, session, trading_date,
@@ -45,7 +47,7 @@ WITH stored AS (
     SELECT instrument_id, event_time, trade_id, price, size, session, trading_date,
            %(received_at)s, %(batch_id)s
     FROM {source}
-    ON CONFLICT (instrument_id, event_time, trade_id) {on_conflict}
+    {on_conflict}
     RETURNING instrument_id, event_time, trading_date, price, size, order_key
 ), touched AS (
     SELECT instrument_id, count(*) AS rows, min(event_time) AS first_time,
@@ -77,7 +79,10 @@ SELECT coalesce(sum(rows), 0)::bigint FROM touched
 """
 
 # insert_trades: the staged rows that are new; also their ranges and the latest prices.
-INSERT = _INSERT.format(source="{source}", on_conflict="DO NOTHING", merge=MERGE)
+INSERT = _INSERT.format(source="{source}", on_conflict=f"{_ON_KEY} DO NOTHING", merge=MERGE)
+
+# insert_new_trades: like insert_trades, where no key can be known.
+PLAIN = _INSERT.format(source="{source}", on_conflict="", merge=MERGE)
 
 # replace_trades: like insert_trades, and a stored row with other content is corrected.
 REPLACE = _INSERT.format(
@@ -86,7 +91,7 @@ REPLACE = _INSERT.format(
         FROM {source}
         ORDER BY instrument_id, event_time, trade_id, line DESC
     ) AS last_of_key""",
-    on_conflict="""DO UPDATE SET
+    on_conflict=f"""{_ON_KEY} DO UPDATE SET
         price = excluded.price, size = excluded.size, cancelled = false,
         received_at = excluded.received_at, batch_id = excluded.batch_id
     WHERE (trade.price, trade.size, trade.cancelled)
@@ -131,9 +136,16 @@ def insert(
     same.
     """
     staged, first, last = one_row(connection, BOUNDS)
-    statement = (REPLACE if replace else INSERT).format(source=source)
-    values = {"batch_id": batch_id, "received_at": received_at}
-    stored = int(one_row(connection, statement.encode(), values)[0])
+    values = {"batch_id": batch_id, "received_at": received_at, "interval_minutes": 0}
+    stored = insert_rows(
+        connection,
+        source=source,
+        time="event_time",
+        rows=staged,
+        plain=PLAIN.format(source=source),
+        careful=(REPLACE if replace else INSERT).format(source=source),
+        values=values,
+    )
     conflicts: list[int] = []
     if stored < staged:
         found = connection.execute(

@@ -6,6 +6,7 @@ out a second. Where the server shows no transport, they go the ordinary way.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -17,7 +18,10 @@ from app.live.mailbox import Mailbox
 
 # What may lie in the transport before a socket counts as slow, and how long it may stay so.
 HIGH_WATER = 128 << 10
-STALLED_S = 8.0
+STALLED_S = 6.0
+# What the kernel keeps for a socket: it would take megabytes, and be long in telling of a client
+# that has stopped reading.
+_KERNEL_BYTES = 128 << 10
 _LOOK_S = 0.05
 
 
@@ -26,6 +30,13 @@ class Wire(Protocol):
 
     transport: asyncio.WriteTransport
     close_sent: bool
+
+
+def bound_kernel(wire: Wire) -> None:
+    """Let the kernel keep little for a socket that events are written to."""
+    own = wire.transport.get_extra_info("socket")
+    if own is not None:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
 
 
 class Box:

@@ -19,7 +19,7 @@ from app.live.hub import Frame, Hub
 from graphql_schema.context import Context
 from graphql_schema.errors import coded
 from graphql_schema.live.operations import Refused, Subscribed
-from graphql_schema.live.outbox import Box, Outbox, Wire
+from graphql_schema.live.outbox import Box, Outbox, Wire, bound_kernel
 
 WIRE = "tickgraph.wire"
 _MAX_ID = 255
@@ -76,6 +76,7 @@ class LiveSocket(BaseGraphQLTransportWSHandler[Context, None]):
             await operation.send_initial_errors(list(refused.errors))
             return
         if self._outbox is None:
+            bound_kernel(wire)
             self._outbox = Outbox(wire)
         await self._follow(operation, asked, self._outbox, live.hub)
 

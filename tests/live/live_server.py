@@ -96,7 +96,10 @@ class LiveServer:
         """Wait until no subscriber, topic or connection is left."""
         state = self.server.server_state
         async with asyncio.timeout(timeout_s):
-            while self.hub.members or self.hub.topics or state.connections or state.tasks:
+            while True:
+                left = (self.hub.members, self.hub.topics, len(state.connections), len(state.tasks))
+                if not any(left):
+                    return
                 await asyncio.sleep(0.02)
 
 

@@ -59,7 +59,7 @@ class NodeClient:
         """Give the events of a kind so far."""
         return [e for e in self.events if e["event"] == event and key in (None, e.get("id"))]
 
-    async def data(self, key: str, field: str, count: int = 1) -> list[Told]:
+    async def data(self, key: str, field: str, count: int = 1) -> list[Any]:
         """Wait for so many results of an operation and give what they say of a field."""
         return [each["result"]["data"][field] for each in await self.told("next", key, count)]
 

@@ -65,7 +65,9 @@ async def server_process(url: str, *, port: int = 0) -> AsyncIterator[Process]:
 async def until(seen: Callable[[], bool], timeout_s: float = 20) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(timeout_s):
-        while not seen():
+        while True:
+            if seen():
+                return
             await asyncio.sleep(0.02)
 
 
