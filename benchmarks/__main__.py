@@ -2,7 +2,16 @@
 
 import sys
 
-from benchmarks import chunks, growth, ingest, memory, reads, upload
+from benchmarks import (
+    chunks,
+    growth,
+    ingest,
+    memory,
+    reads,
+    subscriptions,
+    subscriptions_storm,
+    upload,
+)
 from benchmarks.report import write
 
 BENCHMARKS = {
@@ -12,6 +21,8 @@ BENCHMARKS = {
     "chunks": chunks.run,
     "memory": memory.run,
     "upload": upload.run,
+    "subscriptions": subscriptions.run,
+    "live_storm": subscriptions_storm.run,
 }
 
 
