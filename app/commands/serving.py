@@ -1,5 +1,6 @@
 """Run the HTTP server until it is told to stop."""
 
+import gc
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -88,6 +89,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            # What is there now stays: full collections would stop everything to look through it.
+            gc.collect()
+            gc.freeze()
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,7 +1,8 @@
 """What subscribers are told, and where in the stream of changes it stands.
 
 An event's place is a `Mark`: the batch that made it so, then the instrument, then the bucket or
-trade. Marks of a stream only grow, so that a mark says exactly what a subscriber has seen.
+trade. Marks of a stream only grow, so that a mark says exactly what a subscriber has seen. The
+present state is told by instrument: a mark of it says how far that went.
 """
 
 import base64
@@ -13,7 +14,9 @@ from typing import NamedTuple
 from app.errors import BadCursor
 from app.market.candle import Candle, LatestPrice, Trade
 
-_CURSOR = re.compile(r"([0-9]{1,18}):([0-9]{1,10}):([0-9a-f]{0,32})")
+# The inner part of a mark of the present state: behind all that its instrument's batch brought.
+PRESENT = "~"
+_CURSOR = re.compile(r"([0-9]{1,18}):([0-9]{1,10}):(~|[0-9a-f]{0,32})")
 
 
 class Mark(NamedTuple):

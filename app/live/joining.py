@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from app.errors import BadCursor, CursorExpired, TickgraphError
-from app.live.events import CandleEvent, Event, Mark
+from app.live.events import PRESENT, CandleEvent, Event, Mark
 from app.live.moment import Moment, Told
 from app.live.questions import CandleQuestion, Question, TradeQuestion
 from app.market.interval import Interval
@@ -32,11 +33,37 @@ async def begun(moment: Moment, asked: Collection[Asked]) -> dict[Asked, Told]:
             continue
         if after.batch_id > moment.newest:
             told[question, after] = BadCursor("`after` is a cursor of another database")
+        elif after.inner == PRESENT:
+            told[question, after] = await _rest(moment, question, after)
         else:
             cursors.append((question, after))
     for group in _groups(cursors):
         told |= await _replayed(moment, group)
     return told
+
+
+async def _rest(moment: Moment, question: Question, after: Mark) -> Told:
+    """Go on within the present state: what is left of it, and what has changed of what was told."""
+    told_to = after.instrument_id
+    seen = tuple(each for each in question.subjects if each.instrument_id <= told_to)
+    left = tuple(each for each in question.subjects if each.instrument_id > told_to)
+    events: list[Event] = []
+    if left:
+        rest = replace(question, subjects=left)
+        present = (await _present(moment, [rest]))[rest]
+        if isinstance(present, TickgraphError):
+            return present
+        # Their marks are of the state that they complete.
+        events += [
+            replace(each, mark=Mark(after.batch_id, each.mark.instrument_id, PRESENT))
+            for each in present
+        ]
+    if seen:
+        changed = await moment.replay(replace(question, subjects=seen), after)
+        if isinstance(changed, TickgraphError):
+            return changed
+        events += changed
+    return events
 
 
 def _groups(cursors: Sequence[tuple[Question, Mark]]) -> list[list[tuple[Question, Mark]]]:
@@ -99,10 +126,13 @@ async def _present(moment: Moment, questions: Sequence[Question]) -> dict[Questi
         if each.latest and each.instrument_id in traded
     }
     trades = {
-        each.instrument_id: moment.trade(priced, each, moment.mark)
+        each.instrument_id: moment.trade(priced, each, moment.mark(each.instrument_id))
         for each in await last_trades(moment.market.reader, times)
     }
-    last = {each.instrument_id: moment.price(priced, each, moment.mark) for each in newest}
+    last = {
+        each.instrument_id: moment.price(priced, each, moment.mark(each.instrument_id))
+        for each in newest
+    }
     told: dict[Question, Told] = {}
     for question in questions:
         ids = [each.instrument_id for each in question.subjects]
@@ -126,7 +156,7 @@ async def _open_candles(
             continue
         told[subject.instrument_id] = [
             CandleEvent(
-                mark=moment.mark,
+                mark=moment.mark(subject.instrument_id),
                 symbol=subject.symbol,
                 time=each.time,
                 revision=each.revision,

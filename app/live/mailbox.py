@@ -47,21 +47,11 @@ class Mailbox:
             self._frames[key] = frame
             self._bytes += len(frame.body)
         if waited and (len(self._frames) > self._max_frames or self._bytes > self._max_bytes):
-            after = self._after()
             self._frames.clear()
+            after = None if self.taken is None else self.taken.cursor
             raise SlowConsumer(
                 "the subscriber reads too slowly: subscribe again with `after`", after=after
             )
-
-    def _after(self) -> str | None:
-        """Give the cursor to go on from; None where to begin anew.
-
-        The present's frames share one mark: who has not taken them all cannot go on from it.
-        """
-        oldest = next(iter(self._frames.values()))
-        if self.taken is None or self.taken == oldest.mark:
-            return None
-        return self.taken.cursor
 
     def take(self) -> Frame:
         """Give the oldest frame; it counts as delivered."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.errors import CursorExpired, TickgraphError
-from app.live.events import CandleEvent, Event, Mark, PriceEvent, TradeEvent
+from app.live.events import PRESENT, CandleEvent, Event, Mark, PriceEvent, TradeEvent
 from app.live.questions import CandleQuestion, Question, TradeQuestion
 from app.market.candle import Candle
 from app.market.interval import Interval, midnight
@@ -28,7 +28,6 @@ from app.query.window import Window
 # What one instrument may have changed since a cursor; more is better asked for anew.
 MAX_CHANGES = 5_000
 _MAX_TOUCHES = 50_000
-_LAST_INSTRUMENT = 1 << 31
 
 Told = list[Event] | TickgraphError
 
@@ -40,10 +39,9 @@ class Moment:
     market: Market
     newest: int
 
-    @property
-    def mark(self) -> Mark:
-        """The place behind everything that this state holds."""
-        return Mark(self.newest, _LAST_INSTRUMENT, "")
+    def mark(self, instrument_id: int) -> Mark:
+        """Give the place behind everything that this state holds of an instrument."""
+        return Mark(self.newest, instrument_id, PRESENT)
 
     async def replay(self, question: Question, after: Mark) -> Told:
         """Give what has changed after a mark, in order."""

@@ -12,7 +12,9 @@ import pytest
 
 from app.errors import BadCursor, CursorExpired
 from app.ingestion.trade_changes import TradeName, cancel_trade, correct_trade
-from app.live.events import CandleEvent, Mark, PriceEvent, TradeEvent
+from app.live.events import PRESENT, CandleEvent, Mark, PriceEvent, TradeEvent
+from app.live.hub import Topic
+from app.live.mailbox import Mailbox
 from app.live.questions import CandleQuestion, PriceQuestion, TradeQuestion
 from app.market.interval import Interval
 from app.storage.database import Connection
@@ -236,3 +238,44 @@ async def test_subscribers_cost_no_statements_of_their_own(
         for each in many:
             hub.leave(question, each)
         assert (hub.topics, hub.members) == (0, 0)
+
+
+async def test_the_present_of_several_can_be_left_and_gone_on_with(
+    database: TestDatabase, connection: Connection, tmp_path: Path
+) -> None:
+    feeds = [Feed(connection, tmp_path) for _ in range(3)]
+    for each in feeds:
+        await each.send(0)
+    own = subjects(connection, *(each.symbol for each in feeds))
+    for question in (
+        CandleQuestion(subjects=own, interval=MINUTE),
+        TradeQuestion(subjects=own),
+        PriceQuestion(subjects=own),
+    ):
+        async with running(database.url) as hub:
+            whole = follow(hub, question)
+            first, *_ = await whole.until(3)
+            assert [event.symbol for event in whole.events] == [each.symbol for each in own]
+            assert_in_order(whole.events)
+            # Gone after the first of three; meanwhile the first and the last of them change.
+            await feeds[0].send(100)
+            await feeds[2].send(200)
+            rest = follow(hub, question, first.mark)
+            await rest.until(3)
+            await feeds[1].send(300)
+            await rest.until(4)
+            assert rest.error is None
+            assert [event.symbol for event in rest.events] == [
+                own[1].symbol, own[2].symbol, own[0].symbol, own[1].symbol,
+            ]  # fmt: skip
+            keys = [(event.mark, event.symbol) for event in [first, *rest.events]]
+            assert len(set(keys)) == len(keys)
+
+
+async def test_what_waits_is_conflated_by_instrument() -> None:
+    marks = [Mark(5, number, PRESENT) for number in (1, 2)]
+    events = [PriceEvent(mark=mark, symbol="S", revision=5, latest=None) for mark in marks]
+    topic = Topic(PriceQuestion(subjects=()), lambda event: b"x")
+    mailbox = Mailbox(None)
+    mailbox.put(topic.frames(events))
+    assert [mailbox.take().mark for _ in range(len(mailbox))] == marks

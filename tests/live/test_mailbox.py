@@ -54,10 +54,10 @@ def test_a_replay_fits_in_whatever_its_size() -> None:
     assert len(mailbox) == 998
 
 
-def test_who_has_not_taken_all_of_the_present_begins_anew() -> None:
+def test_who_has_taken_a_part_goes_on_behind_it() -> None:
     mailbox = Mailbox(None, max_frames=3)
-    mailbox.put(frames(5, 5, 5))
-    mailbox.take()
+    mailbox.put(frames(5, 6, 7))
+    assert mailbox.take().mark == Mark(5, 1, "")
     with pytest.raises(SlowConsumer) as slow:
-        mailbox.put(frames(6, 7))
-    assert slow.value.details["after"] is None
+        mailbox.put(frames(8, 9))
+    assert slow.value.details["after"] == Mark(5, 1, "").cursor
