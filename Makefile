@@ -10,7 +10,7 @@ demo: $(VENV)/.ready
 	@exec $(BIN)/tickgraph demo
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
