@@ -114,7 +114,7 @@ def _import(url: str, path: Path, stages: list[dict[str, float]]) -> float:
         exchange=exchange_of("24/7"), asset_class=AssetClass.CRYPTO, currency="USD"
     )
     with connect(url, timeout_s=10, statement_timeout_s=600) as connection:
-        connection.execute("TRUNCATE trade")
+        connection.execute("TRUNCATE trade, latest")
         delivery = Delivery(
             kind=BatchKind.TRADES, source=f"file:{path.name}", actor="benchmark", create=create
         )
