@@ -61,7 +61,7 @@ class Feed:
         with connection.transaction():
             trades.STAGING.create(connection)
             trades.STAGING.copy(connection, rows.encode())
-            ready = trades.prepare(connection, has_ids=True, after_stored=False)
+            ready = trades.ROWS.ready(connection, has_ids=True)
             batch_id = next_batch_id(connection, sorted(set(own)))
             stored = trades.insert(
                 connection, ready, batch_id=batch_id, received_at=now, replace=False

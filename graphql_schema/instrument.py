@@ -24,6 +24,7 @@ from graphql_schema.market_types import (
     TradeConnection,
     TradeEdge,
 )
+from graphql_schema.paging import page_info
 from graphql_schema.scalars import Cursor
 
 From = Annotated[
@@ -146,18 +147,6 @@ class InstrumentConnection:
 
     edges: list[InstrumentEdge] = strawberry.field(description="The instruments of this page.")
     page_info: PageInfo = strawberry.field(description="Whether and where there is more.")
-
-
-def page_info(
-    edges: list[TradeEdge] | list[InstrumentEdge], has_next: bool, after: str | None
-) -> PageInfo:
-    """Describe a page; `after` tells whether there is one before it."""
-    return PageInfo(
-        has_next_page=has_next,
-        has_previous_page=after is not None,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
-    )
 
 
 def trades_asked(

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from app.errors import BadInput, RangeTooLarge, UnknownSymbol
+from app.errors import UnknownSymbol
 from app.query.oversight import RefusedFilter, read_audit, read_flags, read_refused
 from app.storage.audit import Action
 from app.storage.batches import BatchKind
@@ -11,7 +11,6 @@ from app.validation.reasons import Reason
 from graphql_schema import ids
 from graphql_schema.context import Info
 from graphql_schema.instrument import From, To
-from graphql_schema.market_types import PageInfo
 from graphql_schema.oversight_types import (
     AuditConnection,
     AuditEdge,
@@ -23,9 +22,9 @@ from graphql_schema.oversight_types import (
     QuarantinedRecord,
     QuarantineEdge,
 )
+from graphql_schema.paging import before_key, page_info, page_size, plain_text
 from graphql_schema.scalars import Cursor, Revision
 
-_MAX_PAGE = 1000
 _REFUSED, _ENTRY, _FLAG = "Refused", "AuditEntry", "Flag"
 
 
@@ -46,12 +45,16 @@ class Oversight:
         after: str | None = None,
     ) -> QuarantineConnection:
         """Load a page."""
-        count = _page(first)
+        count = page_size(first)
         wanted = RefusedFilter(
-            state=state, reason=reason, kind=kind, source=_plain("source", source), batch_id=batch
+            state=state,
+            reason=reason,
+            kind=kind,
+            source=plain_text("source", source),
+            batch_id=batch,
         )
         rows = await read_refused(
-            info.context.reader, wanted, before=_before(_REFUSED, after), limit=count + 1
+            info.context.reader, wanted, before=before_key(_REFUSED, after), limit=count + 1
         )
         edges = [
             QuarantineEdge(
@@ -60,8 +63,9 @@ class Oversight:
             )
             for row in rows[:count]
         ]
-        cursors = [edge.cursor for edge in edges]
-        return QuarantineConnection(edges=edges, page_info=_info(cursors, len(rows) > count, after))
+        return QuarantineConnection(
+            edges=edges, page_info=page_info(edges, len(rows) > count, after)
+        )
 
     @strawberry.field(
         description="Stored rows that looked odd, those flagged last first; times are the rows'."
@@ -77,7 +81,7 @@ class Oversight:
         after: str | None = None,
     ) -> FlagConnection:
         """Load a page."""
-        count, own = _page(first), None
+        count, own = page_size(first), None
         if symbol is not None:
             found = await info.context.loaders.instrument_by_symbol.load(symbol)
             if found is None:
@@ -86,18 +90,17 @@ class Oversight:
         rows = await read_flags(
             info.context.reader,
             instrument_id=own,
-            rule=_plain("rule", rule),
+            rule=plain_text("rule", rule),
             start=from_,
             end=to,
-            before=_before(_FLAG, after),
+            before=before_key(_FLAG, after),
             limit=count + 1,
         )
         edges = [
             FlagEdge(cursor=Cursor(ids.encode(_FLAG, row["flag_id"])), node=Flag.of(row))
             for row in rows[:count]
         ]
-        cursors = [edge.cursor for edge in edges]
-        return FlagConnection(edges=edges, page_info=_info(cursors, len(rows) > count, after))
+        return FlagConnection(edges=edges, page_info=page_info(edges, len(rows) > count, after))
 
     @strawberry.field(
         description="The audit trail, newest first; times are when entries were made."
@@ -113,48 +116,18 @@ class Oversight:
         after: str | None = None,
     ) -> AuditConnection:
         """Load a page."""
-        count = _page(first)
+        count = page_size(first)
         rows = await read_audit(
             info.context.reader,
-            actor=_plain("actor", actor),
+            actor=plain_text("actor", actor),
             action=action,
             start=from_,
             end=to,
-            before=_before(_ENTRY, after),
+            before=before_key(_ENTRY, after),
             limit=count + 1,
         )
         edges = [
             AuditEdge(cursor=Cursor(ids.encode(_ENTRY, row["sequence"])), node=AuditEntry.of(row))
             for row in rows[:count]
         ]
-        cursors = [edge.cursor for edge in edges]
-        return AuditConnection(edges=edges, page_info=_info(cursors, len(rows) > count, after))
-
-
-def _page(first: int | None) -> int:
-    count = 50 if first is None else first
-    if count < 0:
-        raise BadInput(f"`first` is {count}: it must be from 0 to {_MAX_PAGE}")
-    if count > _MAX_PAGE:
-        raise RangeTooLarge(f"`first` is {count}: at most {_MAX_PAGE} are given at once")
-    return count
-
-
-def _plain(name: str, text: str | None) -> str | None:
-    if text is not None and "\0" in text:
-        raise BadInput(f"`{name}` holds a NUL character")
-    return text
-
-
-def _before(kind: str, cursor: str | None) -> int | None:
-    key = ids.decode_cursor(kind, cursor)
-    return None if key is None else int(key)
-
-
-def _info(cursors: list[Cursor], has_next: bool, after: str | None) -> PageInfo:
-    return PageInfo(
-        has_next_page=has_next,
-        has_previous_page=after is not None,
-        start_cursor=cursors[0] if cursors else None,
-        end_cursor=cursors[-1] if cursors else None,
-    )
+        return AuditConnection(edges=edges, page_info=page_info(edges, len(rows) > count, after))

@@ -4,7 +4,7 @@ import re
 
 import strawberry
 
-from app.errors import BadCursor, BadInput, RangeTooLarge
+from app.errors import BadCursor, RangeTooLarge
 from app.market.instrument import AssetClass
 from app.query.server import server_state
 from app.storage import instruments as storage
@@ -15,12 +15,11 @@ from graphql_schema.instrument import (
     InstrumentConnection,
     InstrumentEdge,
     Node,
-    page_info,
 )
+from graphql_schema.paging import page_info, page_size, plain_text
 from graphql_schema.scalars import Cursor
 from graphql_schema.server_info import ServerInfo
 
-_PAGE, _MAX_FOUND = 50, 1000
 _KEY = re.compile(r"[1-9][0-9]{0,8}")
 _PLACE = re.compile(r"([0-2]):([^\0]+)")
 
@@ -55,19 +54,12 @@ class Query:
         after: str | None = None,
     ) -> InstrumentConnection:
         """Search, a page at a time."""
-        count = _PAGE if first is None else first
-        if count < 0:
-            raise BadInput(f"`first` is {count}: it must be from 0 to {_MAX_FOUND}")
-        if count > _MAX_FOUND:
-            raise RangeTooLarge(f"`first` is {count}: at most {_MAX_FOUND} are given at once")
-        for name, value in (("text", text), ("exchange", exchange)):
-            if value is not None and "\0" in value:
-                raise BadInput(f"`{name}` holds a NUL character")
+        count = page_size(first)
         found = await storage.search(
             info.context.reader,
-            text=text,
+            text=plain_text("text", text),
             asset_class=asset_class,
-            exchange=exchange,
+            exchange=plain_text("exchange", exchange),
             after=_place(after),
             limit=count + 1,
         )
@@ -79,7 +71,8 @@ class Query:
             for rank, row in found[:count]
         ]
         return InstrumentConnection(
-            edges=edges, page_info=page_info(edges, len(found) > count, after)
+            edges=edges,
+            page_info=page_info(edges, len(found) > count, after),
         )
 
     @strawberry.field(description="The object with this global id.")

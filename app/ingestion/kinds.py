@@ -1,5 +1,7 @@
 """The kinds of records that a delivery may hold: their fields, checks, staging and storage."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -13,16 +15,24 @@ from app.ingestion.symbols import Symbols
 from app.storage import bars, quotes, trades
 from app.storage.batches import BatchKind
 from app.storage.database import Connection
+from app.storage.keyed_rows import KeyedRows
 from app.storage.staging import Staging, Stored
 
 
 class Kind(Protocol):
     """One kind of record, from columns of text to stored rows."""
 
-    fields: Fields
-    # The field of the records' own ids; None: they are told apart without.
-    id_field: str | None
-    staging: Staging
+    @property
+    def fields(self) -> Fields:
+        """What a record is made of."""
+
+    @property
+    def id_field(self) -> str | None:
+        """The field of the records' own ids; None: they are told apart without."""
+
+    @property
+    def staging(self) -> Staging:
+        """Where records wait for the lock."""
 
     def prepare(
         self, rows: pl.DataFrame, symbols: Symbols, delivery: Delivery, limits: Limits
@@ -44,23 +54,30 @@ class Kind(Protocol):
         """Store the staged rows, under the commit lock."""
 
 
-class TradeKind:
-    """Trades; where a source has no ids, a trade's place among those of its instant is its id."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedKind:
+    """Trades or quotes; where a source has no ids, a place among those of its instant is the id.
 
-    fields = TRADE_FIELDS
-    id_field: str | None = "trade_id"
-    staging = trades.STAGING
+    Released records without ids are numbered after those that are stored.
+    """
+
+    fields: Fields
+    id_field: str | None
+    staging: Staging
+    rows: KeyedRows
+    check: Callable[[pl.DataFrame, Symbols, str, Limits], Prepared]
+    store: Callable[..., Stored]
 
     def prepare(
         self, rows: pl.DataFrame, symbols: Symbols, delivery: Delivery, limits: Limits
     ) -> Prepared:
-        """Check trades."""
-        return prepare_trades(rows, symbols, delivery.timezone, limits)
+        """Check records."""
+        return self.check(rows, symbols, delivery.timezone, limits)
 
     def ready(self, connection: Connection, delivery: Delivery, *, has_ids: bool) -> str:
-        """Number the trades where they have no ids; released ones after those that are stored."""
-        after = delivery.released is not None
-        return trades.prepare(connection, has_ids=has_ids, after_stored=after)
+        """Number the records where they have no ids."""
+        after_stored = delivery.released is not None
+        return self.rows.ready(connection, has_ids=has_ids, after_stored=after_stored)
 
     def insert(
         self,
@@ -71,14 +88,32 @@ class TradeKind:
         batch_id: int,
         received_at: datetime,
     ) -> Stored:
-        """Store the staged trades."""
-        return trades.insert(
+        """Store the staged records."""
+        return self.store(
             connection,
             ready,
             batch_id=batch_id,
             received_at=received_at,
             replace=delivery.replace,
         )
+
+
+TRADES = KeyedKind(
+    fields=TRADE_FIELDS,
+    id_field="trade_id",
+    staging=trades.STAGING,
+    rows=trades.ROWS,
+    check=prepare_trades,
+    store=trades.insert,
+)
+QUOTES = KeyedKind(
+    fields=QUOTE_FIELDS,
+    id_field="quote_id",
+    staging=quotes.STAGING,
+    rows=quotes.ROWS,
+    check=prepare_quotes,
+    store=quotes.insert,
+)
 
 
 class BarKind:
@@ -118,43 +153,6 @@ class BarKind:
         )
 
 
-class QuoteKind:
-    """Quotes; where a source has no ids, a quote's place among those of its instant is its id."""
-
-    fields = QUOTE_FIELDS
-    id_field: str | None = "quote_id"
-    staging = quotes.STAGING
-
-    def prepare(
-        self, rows: pl.DataFrame, symbols: Symbols, delivery: Delivery, limits: Limits
-    ) -> Prepared:
-        """Check quotes."""
-        return prepare_quotes(rows, symbols, delivery.timezone, limits)
-
-    def ready(self, connection: Connection, delivery: Delivery, *, has_ids: bool) -> str:
-        """Number the quotes where they have no ids; released ones after those that are stored."""
-        after = delivery.released is not None
-        return quotes.prepare(connection, has_ids=has_ids, after_stored=after)
-
-    def insert(
-        self,
-        connection: Connection,
-        ready: str,
-        *,
-        delivery: Delivery,
-        batch_id: int,
-        received_at: datetime,
-    ) -> Stored:
-        """Store the staged quotes."""
-        return quotes.insert(
-            connection,
-            ready,
-            batch_id=batch_id,
-            received_at=received_at,
-            replace=delivery.replace,
-        )
-
-
 def limits_of(delivery: Delivery, now: datetime, kept_from: datetime | None = None) -> Limits:
     """Give what a delivery's records are held against: they came in `now` (aware)."""
     return Limits(
@@ -168,8 +166,8 @@ def limits_of(delivery: Delivery, now: datetime, kept_from: datetime | None = No
 def kind_of(delivery: Delivery) -> Kind:
     """Give what handles a delivery's records."""
     kinds: dict[BatchKind, Kind] = {
-        BatchKind.TRADES: TradeKind(),
+        BatchKind.TRADES: TRADES,
         BatchKind.BARS: BarKind(),
-        BatchKind.QUOTES: QuoteKind(),
+        BatchKind.QUOTES: QUOTES,
     }
     return kinds[delivery.kind]

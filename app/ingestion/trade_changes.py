@@ -8,7 +8,7 @@ import polars as pl
 
 from app.errors import BadInput, RecordRefused, UnknownSymbol, UnknownTrade
 from app.ingestion.delivery import Delivery, Receipt
-from app.ingestion.kinds import TradeKind, limits_of
+from app.ingestion.kinds import TRADES, limits_of
 from app.ingestion.symbols import Symbols
 from app.storage.audit import Action
 from app.storage.batches import BatchKind, Counts, next_batch_id, record_batch
@@ -71,7 +71,7 @@ def correct_trade(
     with connection.transaction():
         symbols = Symbols(connection, None)
         key = _key(symbols, name)
-        prepared = TradeKind().prepare(
+        prepared = TRADES.prepare(
             pl.DataFrame(record), symbols, delivery, limits_of(delivery, datetime.now(UTC))
         )
         if prepared.refused.height:

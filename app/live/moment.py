@@ -124,8 +124,7 @@ class Moment:
                 if isinstance(answer, TickgraphError):
                     failed[subject.instrument_id] = too_much(answer.message)
                 else:
-                    by_time = found[subject.instrument_id]
-                    by_time |= {each.time: each for each in answer.value}
+                    found[subject.instrument_id].update({each.time: each for each in answer.value})
         gone = await self._gone(interval, subjects, changes, found)
         events: dict[int, list[CandleEvent] | TickgraphError] = {}
         for key, subject in subjects.items():

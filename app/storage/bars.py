@@ -4,6 +4,7 @@ from datetime import datetime
 
 from app.storage.database import Connection, one_row
 from app.storage.fresh import insert_rows
+from app.storage.keyed_rows import outcome
 from app.storage.latest import MERGE
 from app.storage.staging import Staging, Stored
 
@@ -133,8 +134,6 @@ def insert(
         careful=REPLACE if replace else INSERT,
         values=values,
     )
-    conflicts: list[int] = []
-    if stored < staged:
-        found = connection.execute(CONTRADICTIONS.encode(), values)
-        conflicts = [line for (line,) in found]
-    return Stored(stored=stored, duplicate=staged - stored - len(conflicts), conflicts=conflicts)
+    return outcome(
+        connection, staged=staged, stored=stored, contradictions=CONTRADICTIONS, values=values
+    )

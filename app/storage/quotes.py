@@ -7,6 +7,7 @@ own, which the roll-ups do not follow.
 from datetime import datetime
 
 from app.storage.database import Connection, one_row
+from app.storage.keyed_rows import KeyedRows, outcome
 from app.storage.staging import Staging, Stored
 
 STAGING = Staging(
@@ -25,23 +26,7 @@ STAGING = Staging(
     ),
 )
 
-# number_staged: where the source has no ids, a quote's id is its place among those of its instant.
-NUMBER = """
-CREATE TEMPORARY TABLE numbered_quote ON COMMIT DROP AS
-SELECT line, instrument_id, event_time,
-       {base} + row_number() OVER (PARTITION BY instrument_id, event_time ORDER BY line)
-           AS quote_id,
-       bid, ask, bid_size, ask_size, session, trading_date
-FROM staged_quote
-"""
-
-# after_stored: the last number of an instant's stored rows, -1 where there is none.
-AFTER_STORED = """
-(SELECT coalesce(max(t.quote_id), -1)
- FROM quote AS t
- WHERE t.instrument_id = staged_quote.instrument_id AND t.event_time = staged_quote.event_time
-   AND t.event_time >= %(first)s AND t.event_time <= %(last)s)
-"""
+ROWS = KeyedRows(table="quote", row_id="quote_id", staging=STAGING)
 
 _INSERT = """
 WITH stored AS (
@@ -97,20 +82,6 @@ ORDER BY s.line
 BOUNDS = "SELECT count(*), min(event_time), max(event_time) FROM staged_quote"
 
 
-def prepare(connection: Connection, *, has_ids: bool, after_stored: bool = False) -> str:
-    """Make the staged rows ready for `insert`; gives the table that it reads.
-
-    A sort of the rows where they need numbers, from 0 or `after_stored` ones; done before the
-    commit lock is taken.
-    """
-    if has_ids:
-        return STAGING.table
-    _, first, last = one_row(connection, BOUNDS)
-    statement = NUMBER.format(base=AFTER_STORED if after_stored else "-1")
-    connection.execute(statement.encode(), {"first": first, "last": last})
-    return "numbered_quote"
-
-
 def insert(
     connection: Connection, source: str, *, batch_id: int, received_at: datetime, replace: bool
 ) -> Stored:
@@ -123,10 +94,10 @@ def insert(
     statement = (REPLACE if replace else INSERT).format(source=source)
     values = {"batch_id": batch_id, "received_at": received_at}
     stored = int(one_row(connection, statement.encode(), values)[0])
-    conflicts: list[int] = []
-    if stored < staged:
-        found = connection.execute(
-            CONTRADICTIONS.format(source=source).encode(), {"first": first, "last": last}
-        )
-        conflicts = [line for (line,) in found]
-    return Stored(stored=stored, duplicate=staged - stored - len(conflicts), conflicts=conflicts)
+    return outcome(
+        connection,
+        staged=staged,
+        stored=stored,
+        contradictions=CONTRADICTIONS.format(source=source),
+        values={"first": first, "last": last},
+    )

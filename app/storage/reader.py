@@ -64,17 +64,8 @@ async def open_reader(
             timeout=pool_timeout_s,
             command_timeout=statement_timeout_s + 1.0,
             max_inactive_connection_lifetime=60.0,
-            reset=_keep_as_is,
-            server_settings={
-                "application_name": "tickgraph",
-                "timezone": "UTC",
-                "plan_cache_mode": "force_custom_plan",
-                "jit": "off",
-                # As on SSDs: at 4 the planner reads all of a time rather than one instrument.
-                "random_page_cost": "1.1",
-                "statement_timeout": str(int(statement_timeout_s * 1000)),
-                "default_transaction_read_only": "on",
-            },
+            reset=keep_as_is,
+            server_settings=read_settings("tickgraph", statement_timeout_s),
         )
     try:
         yield Reader(pool, pool_timeout_s=pool_timeout_s, on_statement=on_statement)
@@ -85,5 +76,19 @@ async def open_reader(
         pool.terminate()
 
 
-async def _keep_as_is(connection: object) -> None:
+def read_settings(name: str, statement_timeout_s: float) -> dict[str, str]:
+    """Give the settings of a connection that only reads."""
+    return {
+        "application_name": name,
+        "timezone": "UTC",
+        "plan_cache_mode": "force_custom_plan",
+        "jit": "off",
+        # As on SSDs: at 4 the planner reads all of a time rather than one instrument.
+        "random_page_cost": "1.1",
+        "statement_timeout": str(int(statement_timeout_s * 1000)),
+        "default_transaction_read_only": "on",
+    }
+
+
+async def keep_as_is(connection: Any) -> None:
     """Leave a returned connection alone: reads set nothing, and a reset is a round trip."""

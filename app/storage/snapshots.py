@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from app.storage.faults import asyncpg_faults
-from app.storage.reader import Reader, Row
+from app.storage.reader import Reader, Row, keep_as_is, read_settings
 
 # steady_watermark: a plan must not know of a refresh that the snapshot does not.
 STEADY_WATERMARK = """
@@ -69,15 +69,8 @@ async def open_snapshots(
             timeout=timeout_s,
             command_timeout=statement_timeout_s + 1.0,
             init=_steady,
-            reset=_keep_as_is,
-            server_settings={
-                "application_name": "tickgraph live",
-                "timezone": "UTC",
-                "plan_cache_mode": "force_custom_plan",
-                "jit": "off",
-                "random_page_cost": "1.1",
-                "statement_timeout": str(int(statement_timeout_s * 1000)),
-            },
+            reset=keep_as_is,
+            server_settings=read_settings("tickgraph live", statement_timeout_s),
         )
     try:
         yield Snapshots(pool, timeout_s)
@@ -87,7 +80,3 @@ async def open_snapshots(
 
 async def _steady(connection: Any) -> None:
     await connection.execute(STEADY_WATERMARK)
-
-
-async def _keep_as_is(connection: Any) -> None:
-    """Leave a returned connection alone: reads set nothing, and a reset is a round trip."""

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from app.storage.database import Connection, one_row
 from app.storage.fresh import insert_rows
+from app.storage.keyed_rows import KeyedRows, outcome
 from app.storage.latest import MERGE
 from app.storage.staging import Staging, Stored
 
@@ -21,23 +22,7 @@ STAGING = Staging(
     ),
 )
 
-# number_staged: where the source has no ids, a trade's id is its place among those of its instant.
-NUMBER = """
-CREATE TEMPORARY TABLE numbered_trade ON COMMIT DROP AS
-SELECT line, instrument_id, event_time,
-       {base} + row_number() OVER (PARTITION BY instrument_id, event_time ORDER BY line)
-           AS trade_id,
-       price, size, session, trading_date
-FROM staged_trade
-"""
-
-# after_stored: the last number of an instant's stored rows, -1 where there is none.
-AFTER_STORED = """
-(SELECT coalesce(max(t.trade_id), -1)
- FROM trade AS t
- WHERE t.instrument_id = staged_trade.instrument_id AND t.event_time = staged_trade.event_time
-   AND t.event_time >= %(first)s AND t.event_time <= %(last)s)
-"""
+ROWS = KeyedRows(table="trade", row_id="trade_id", staging=STAGING)
 
 _ON_KEY = "ON CONFLICT (instrument_id, event_time, trade_id)"
 _INSERT = """
@@ -112,20 +97,6 @@ ORDER BY s.line
 BOUNDS = "SELECT count(*), min(event_time), max(event_time) FROM staged_trade"
 
 
-def prepare(connection: Connection, *, has_ids: bool, after_stored: bool = False) -> str:
-    """Make the staged rows ready for `insert`; gives the table that it reads.
-
-    A sort of the rows where they need numbers, from 0 or `after_stored` ones; done before the
-    commit lock is taken.
-    """
-    if has_ids:
-        return STAGING.table
-    _, first, last = one_row(connection, BOUNDS)
-    statement = NUMBER.format(base=AFTER_STORED if after_stored else "-1")
-    connection.execute(statement.encode(), {"first": first, "last": last})
-    return "numbered_trade"
-
-
 def insert(
     connection: Connection, source: str, *, batch_id: int, received_at: datetime, replace: bool
 ) -> Stored:
@@ -146,10 +117,10 @@ def insert(
         careful=(REPLACE if replace else INSERT).format(source=source),
         values=values,
     )
-    conflicts: list[int] = []
-    if stored < staged:
-        found = connection.execute(
-            CONTRADICTIONS.format(source=source).encode(), {"first": first, "last": last}
-        )
-        conflicts = [line for (line,) in found]
-    return Stored(stored=stored, duplicate=staged - stored - len(conflicts), conflicts=conflicts)
+    return outcome(
+        connection,
+        staged=staged,
+        stored=stored,
+        contradictions=CONTRADICTIONS.format(source=source),
+        values={"first": first, "last": last},
+    )

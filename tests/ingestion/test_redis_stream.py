@@ -1,8 +1,6 @@
 """The Redis side: groups, what is pending, what can come again, and what Redis refuses."""
 
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +10,6 @@ from app.ingestion.streams import BrokerRefused, BrokerUnavailable
 from tests.ingestion.streaming import Feed
 from tests.parts.guarded import free_port
 from tests.parts.redis import RedisServer, native_redis
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with native_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def feed(server: RedisServer) -> Feed:
-    return Feed(server.url, f"s{uuid.uuid4().hex[:10]}")
 
 
 def member(feed: Feed, consumer: str = "one") -> RedisStream:

@@ -31,29 +31,13 @@ from tests.ingestion.streaming import (
     received,
     trade_fields,
 )
-from tests.parts.redis import RedisServer, native_redis
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with native_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
+from tests.parts.redis import RedisServer
 
 
 @pytest.fixture(scope="module")
 def connection(native_database: TestDatabase) -> Iterator[Connection]:
     with writing(native_database.url) as connection:
         yield connection
-
-
-@pytest.fixture
-def url(native_database: TestDatabase) -> str:
-    return native_database.url
-
-
-@pytest.fixture
-def feed(server: RedisServer) -> Feed:
-    return Feed(server.url, f"s{uuid.uuid4().hex[:10]}")
 
 
 def test_fields_and_json_are_stored_with_every_digit(

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from tests.commands.cli_process import invoke, running
-from tests.conftest import TestDatabase
 from tests.ingestion.imports import fresh_symbol, trades_of, writing
 from tests.ingestion.streaming import Feed, trade_fields
 from tests.parts.guarded import free_port
@@ -24,11 +23,6 @@ DOCS = Path(__file__).parents[2] / "docs" / "streams.md"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with native_redis(tmp_path_factory.mktemp("redis"), append_only=True) as server:
         yield server
-
-
-@pytest.fixture
-def url(native_database: TestDatabase) -> str:
-    return native_database.url
 
 
 def indented(start: str) -> list[list[str]]:

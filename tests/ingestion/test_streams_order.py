@@ -2,13 +2,12 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from app.ingestion.streams import Pace
 from tests.conftest import TestDatabase
@@ -21,16 +20,10 @@ from tests.ingestion.imports import (
     writing,
 )
 from tests.ingestion.streaming import Draining, Feed, drain, trade_fields
-from tests.parts.redis import RedisServer, native_redis
+from tests.parts.redis import RedisServer
 
 HEADER = ("symbol", "time", "price", "size", "trade_id")
 TIMES = 6
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with native_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 def test_ids_grow_in_the_order_of_commits_of_streams_files_and_corrections(

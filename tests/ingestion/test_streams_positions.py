@@ -1,7 +1,6 @@
 """Positions of a stream: what comes again is skipped, and what cannot is forgotten."""
 
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -25,29 +24,12 @@ from tests.ingestion.streaming import (
     trade_fields,
     trades_delivery,
 )
-from tests.parts.redis import RedisServer, native_redis
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with native_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
 def connection(native_database: TestDatabase) -> Iterator[Connection]:
     with writing(native_database.url) as connection:
         yield connection
-
-
-@pytest.fixture
-def url(native_database: TestDatabase) -> str:
-    return native_database.url
-
-
-@pytest.fixture
-def feed(server: RedisServer) -> Feed:
-    return Feed(server.url, f"s{uuid.uuid4().hex[:10]}")
 
 
 def test_a_commit_whose_acknowledgement_was_lost_is_not_repeated(

@@ -98,7 +98,7 @@ def store(
             )
         else:
             of = trades if kind is TRADES else quotes
-            source = of.prepare(connection, has_ids=rows[0][2] is not None)
+            source = of.ROWS.ready(connection, has_ids=rows[0][2] is not None)
             batch_id = next_batch_id(connection, instruments)
             stored = of.insert(
                 connection, source, batch_id=batch_id, received_at=now, replace=replace
