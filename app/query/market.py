@@ -1,5 +1,7 @@
 """What reading a market takes: connections, remembered facts, and what the server promises."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,12 +35,13 @@ def open_market(
     max_points: int,
     lateness: timedelta,
     cache_bytes: int,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Market:
     """Put together what reading takes; half of the cache is for fragments, half for responses.
 
     `continuous` tells that the roll-ups are continuous aggregates, which have to be followed.
     """
-    ledger = Ledger(reader)
+    ledger = Ledger(reader, clock=clock)
     return Market(
         reader=reader,
         ledger=ledger,

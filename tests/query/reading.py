@@ -1,6 +1,7 @@
 """Ask app.query as the loaders do, and compare with the recomputation."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -29,7 +30,12 @@ async def reading(url: str, statements: list[str] | None = None) -> AsyncIterato
         yield await market_of(reader)
 
 
-async def market_of(reader: Reader, max_points: int = 50_000, cache_bytes: int = 1 << 24) -> Market:
+async def market_of(
+    reader: Reader,
+    max_points: int = 50_000,
+    cache_bytes: int = 1 << 24,
+    clock: Callable[[], float] = time.monotonic,
+) -> Market:
     state = await server_state(reader)
     return open_market(
         reader,
@@ -37,6 +43,7 @@ async def market_of(reader: Reader, max_points: int = 50_000, cache_bytes: int =
         max_points=max_points,
         lateness=timedelta(seconds=60),
         cache_bytes=cache_bytes,
+        clock=clock,
     )
 
 

@@ -28,6 +28,13 @@ from tests.query.recompute import RawTrade
 START = datetime(2026, 5, 4, tzinfo=UTC)
 MINUTE = Interval.parse("1m")
 NEWEST = Window(last=3)
+
+
+def at_one_time() -> float:
+    """Stand still: however slow the machine, all who ask do so at the time of the only look."""
+    return 1.0
+
+
 SHAPE = JsonRows((("time", "time"), ("close", "close")))
 
 
@@ -75,7 +82,7 @@ def url(
 
 
 @asynccontextmanager
-async def market(url: str, **more: int) -> AsyncIterator[tuple[Market, list[Subject]]]:
+async def market(url: str, **more: Any) -> AsyncIterator[tuple[Market, list[Subject]]]:
     """Open a market that keeps no answers, and look at the log once."""
     async with reading(url) as opened:
         made = await market_of(opened.reader, cache_bytes=0, **more)
@@ -94,7 +101,7 @@ def times(answers: list[Shaped]) -> list[str]:
 
 
 async def test_equal_questions_are_read_once(url: str, reads: Reads) -> None:
-    async with market(url) as (opened, (a, b)):
+    async with market(url, clock=at_one_time) as (opened, (a, b)):
         asked = [ask(opened, a), ask(opened, a), ask(opened, b), ask(opened, b, a), ask(opened, a)]
         await reads.read.wait()
         await asyncio.sleep(0.05)
@@ -106,7 +113,7 @@ async def test_equal_questions_are_read_once(url: str, reads: Reads) -> None:
 
 
 async def test_an_error_of_one_instrument_is_told_to_all_who_ask(url: str, reads: Reads) -> None:
-    async with market(url, max_points=2) as (opened, (a, _)):
+    async with market(url, max_points=2, clock=at_one_time) as (opened, (a, _)):
         asked = [ask(opened, a, window=Window(start=START)) for _ in range(4)]
         await reads.read.wait()
         reads.go_on.set()
@@ -144,7 +151,7 @@ async def test_a_question_after_a_commit_does_not_take_what_was_read_before(
 
 async def test_a_failure_is_shared_by_those_who_asked_the_same(url: str, reads: Reads) -> None:
     reads.failing = True
-    async with market(url) as (opened, (a, b)):
+    async with market(url, clock=at_one_time) as (opened, (a, b)):
         asked = [ask(opened, a, b) for _ in range(3)]
         await reads.read.wait()
         reads.go_on.set()
@@ -157,7 +164,7 @@ async def test_who_asked_for_a_part_of_what_failed_tries_once_more_together(
     url: str, reads: Reads
 ) -> None:
     reads.failing = True
-    async with market(url) as (opened, (a, b)):
+    async with market(url, clock=at_one_time) as (opened, (a, b)):
         asked = [ask(opened, a, b), *(ask(opened, a) for _ in range(4))]
         await reads.read.wait()
         reads.go_on.set()
@@ -169,7 +176,7 @@ async def test_who_asked_for_a_part_of_what_failed_tries_once_more_together(
 async def test_those_who_wait_for_a_read_that_is_cancelled_read_themselves(
     url: str, reads: Reads
 ) -> None:
-    async with market(url) as (opened, (a, _)):
+    async with market(url, clock=at_one_time) as (opened, (a, _)):
         asked = [ask(opened, a) for _ in range(3)]
         await reads.read.wait()
         asked[0].cancel()
