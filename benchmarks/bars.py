@@ -11,9 +11,9 @@ import polars as pl
 from app.ingestion.delivery import Delivery
 from app.ingestion.file_import import import_file
 from app.ingestion.rejects import Rejects
-from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
+from app.market.schedule import exchange_of
 from app.storage.batches import BatchKind
 from app.storage.database import connect
 from app.storage.instrument_writes import NewInstruments

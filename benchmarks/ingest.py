@@ -10,8 +10,8 @@ import psycopg
 from app.ingestion.delivery import Delivery
 from app.ingestion.file_import import import_file
 from app.ingestion.rejects import Rejects
-from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
+from app.market.schedule import exchange_of
 from app.storage.batches import BatchKind
 from app.storage.database import connect
 from app.storage.instrument_writes import NewInstruments

@@ -1,18 +1,29 @@
 """The Instrument type: everything that can be asked of one instrument."""
 
 from datetime import datetime
-from typing import Annotated, Self, cast
+from typing import Self, cast
 
 import strawberry
 
 from app.market import instrument as reference
+from app.market.candle_spec import Adjust
 from app.market.instrument import AssetClass, CandleSource
 from app.market.interval import Interval
 from app.query.market import Subject
 from app.query.series import series_of
 from app.query.trades import TradePage, trade_page
-from app.query.window import Window, window_of
 from graphql_schema import ids
+from graphql_schema.candle_arguments import (
+    Adjusted,
+    From,
+    Last,
+    OfSession,
+    SessionFilter,
+    Timezone,
+    To,
+    asked_window,
+    spec_of,
+)
 from graphql_schema.context import Info
 from graphql_schema.market_types import (
     Candle,
@@ -26,15 +37,6 @@ from graphql_schema.market_types import (
 )
 from graphql_schema.paging import page_info
 from graphql_schema.scalars import Cursor
-
-From = Annotated[
-    datetime | None, strawberry.argument(name="from", description="First time, inclusive.")
-]
-To = Annotated[datetime | None, strawberry.argument(description="Last time, exclusive.")]
-Last = Annotated[
-    int | None, strawberry.argument(description="The newest so many (before `to`, where given).")
-]
-
 
 _PAGE = 100
 
@@ -88,20 +90,38 @@ class Instrument(Node):
         " `last`. Buckets without trading are left out."
     )
     async def candles(
-        self, info: Info, interval: Interval, from_: From = None, to: To = None, last: Last = None
+        self,
+        info: Info,
+        interval: Interval,
+        from_: From = None,
+        to: To = None,
+        last: Last = None,
+        session: OfSession = SessionFilter.ALL,
+        timezone: Timezone = None,
+        adjust: Adjusted = Adjust.NONE,
     ) -> list[Candle]:
         """Load candles."""
-        loader = info.context.loaders.candles(interval, _window(info, from_, to, last))
+        spec = spec_of(interval, session, timezone, adjust)
+        loader = info.context.loaders.candles(spec, asked_window(info, from_, to, last))
         return cast(list[Candle], await loader.load(self.subject))
 
     @strawberry.field(
         description="The same candles column by column, as JSON numbers: compact where people draw."
     )
     async def series(
-        self, info: Info, interval: Interval, from_: From = None, to: To = None, last: Last = None
+        self,
+        info: Info,
+        interval: Interval,
+        from_: From = None,
+        to: To = None,
+        last: Last = None,
+        session: OfSession = SessionFilter.ALL,
+        timezone: Timezone = None,
+        adjust: Adjusted = Adjust.NONE,
     ) -> CandleSeries:
         """Load candles and turn them into columns."""
-        loader = info.context.loaders.candles(interval, _window(info, from_, to, last))
+        spec = spec_of(interval, session, timezone, adjust)
+        loader = info.context.loaders.candles(spec, asked_window(info, from_, to, last))
         return cast(CandleSeries, series_of(await loader.load(self.subject)))
 
     @strawberry.field(
@@ -159,7 +179,3 @@ def trades_asked(
     """Read the arguments of a trade list; `after` is a cursor as clients have it."""
     key = ids.decode_cursor(ids.TRADE, after)
     return trade_page(start, end, _PAGE if first is None else first, key, max_points)
-
-
-def _window(info: Info, start: datetime | None, end: datetime | None, last: int | None) -> Window:
-    return window_of(start, end, last, info.context.limits.max_points)

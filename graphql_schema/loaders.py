@@ -5,8 +5,8 @@ from typing import Any
 
 from app.errors import TickgraphError
 from app.market.candle import Candle, LatestPrice
+from app.market.candle_spec import CandleSpec
 from app.market.instrument import Exchange, Instrument
-from app.market.interval import Interval
 from app.query.candles import read_candles
 from app.query.latest import read_latest
 from app.query.market import Market, Subject
@@ -22,9 +22,9 @@ BY_SYMBOL, BY_ID, EXCHANGE, LATEST = "by symbol", "by id", "exchange", "latest"
 Failures = Mapping[Hashable, TickgraphError]
 
 
-def candles_key(interval: Interval, window: Window) -> Hashable:
+def candles_key(spec: CandleSpec, window: Window) -> Hashable:
     """Name the loader of candle lists with these arguments."""
-    return ("candles", interval, window)
+    return ("candles", spec, window)
 
 
 def trades_key(page: TradePage) -> Hashable:
@@ -65,14 +65,14 @@ class Loaders:
         """Loads the newest price of instruments by key."""
         return self._shared(LATEST, self._latest)
 
-    def candles(self, interval: Interval, window: Window) -> SharedLoader[Subject, list[Candle]]:
+    def candles(self, spec: CandleSpec, window: Window) -> SharedLoader[Subject, list[Candle]]:
         """Give the loader of candle lists with these arguments."""
 
         async def load(subjects: list[Subject]) -> Sequence[list[Candle] | TickgraphError]:
-            answers = await read_candles(self._market, subjects, interval, window, Candles())
+            answers = await read_candles(self._market, subjects, spec, window, Candles())
             return [each if isinstance(each, TickgraphError) else each.value for each in answers]
 
-        return self._shared(candles_key(interval, window), load)
+        return self._shared(candles_key(spec, window), load)
 
     def trades(self, page: TradePage) -> SharedLoader[int, Trades]:
         """Give the loader of trade pages with these arguments."""

@@ -9,8 +9,8 @@ from app.storage.batches import BatchKind
 from app.storage.quarantine import State
 from app.validation.reasons import Reason
 from graphql_schema import ids
+from graphql_schema.candle_arguments import From, To
 from graphql_schema.context import Info
-from graphql_schema.instrument import From, To
 from graphql_schema.oversight_types import (
     AuditConnection,
     AuditEdge,

@@ -14,9 +14,9 @@ from app.ingestion.delivery import Delivery
 from app.ingestion.file_import import import_file
 from app.ingestion.instrument_import import import_instruments
 from app.ingestion.rejects import Rejects
-from app.market.calendar import ALWAYS_OPEN, exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
+from app.market.schedule import ALWAYS_OPEN, exchange_of
 from app.rollups.refresh import refresh
 from app.storage.batches import BatchKind
 from app.storage.contents import foreign_instruments, newest_simulated, with_daily_bars

@@ -16,8 +16,8 @@ from app.ingestion.delivery import Delivery, Receipt
 from app.ingestion.file_import import import_file
 from app.ingestion.instrument_import import import_instruments
 from app.ingestion.rejects import Rejects, rejects_to
-from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
+from app.market.schedule import exchange_of
 from app.rollups.refresh import refresh
 from app.storage.batches import BatchKind
 from app.storage.database import Connection

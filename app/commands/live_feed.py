@@ -26,8 +26,9 @@ from app.ingestion.pipeline import deliver
 from app.ingestion.rows_table import rows_table
 from app.ingestion.trade_changes import TradeName, correct_trade
 from app.ingestion.writer import Address, Writer
-from app.market.calendar import TradingCalendar, exchange_of
+from app.market.calendar import TradingCalendar
 from app.market.candle import Session
+from app.market.schedule import exchange_of
 from app.storage.batches import BatchKind
 from app.storage.contents import newest_simulated
 from app.storage.database import Connection

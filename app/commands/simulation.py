@@ -6,9 +6,10 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from app.market.calendar import TradingCalendar, exchange_of
+from app.market.calendar import TradingCalendar
 from app.market.candle import Session
 from app.market.instrument import AssetClass
+from app.market.schedule import exchange_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

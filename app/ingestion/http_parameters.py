@@ -9,9 +9,9 @@ import orjson
 from app.errors import BadInput
 from app.ingestion.delivery import Delivery
 from app.ingestion.times import is_zone
-from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
+from app.market.schedule import exchange_of
 from app.storage.batches import BatchKind
 from app.storage.instrument_writes import NewInstruments
 from app.validation import rules

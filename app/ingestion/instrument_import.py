@@ -13,8 +13,8 @@ from app.ingestion.delivery import Receipt
 from app.ingestion.file_import import OnRead, nothing_good, open_table
 from app.ingestion.quarantining import NO_RECORD, Quarantining
 from app.ingestion.rejects import Rejects
-from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass, Exchange
+from app.market.schedule import exchange_of
 from app.storage.audit import Action
 from app.storage.batches import BatchKind, Counts, next_batch_id, record_batch
 from app.storage.database import Connection

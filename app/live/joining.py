@@ -8,6 +8,7 @@ from app.errors import BadCursor, CursorExpired, TickgraphError
 from app.live.events import PRESENT, CandleEvent, Event, Mark
 from app.live.moment import Moment, Told
 from app.live.questions import CandleQuestion, Question, TradeQuestion
+from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval
 from app.query.candles import read_candles
 from app.query.changes import last_trades, prices
@@ -148,7 +149,8 @@ async def _present(moment: Moment, questions: Sequence[Question]) -> dict[Questi
 async def _open_candles(
     moment: Moment, interval: Interval, subjects: Sequence[Subject]
 ) -> dict[int, Told]:
-    answers = await read_candles(moment.market, subjects, interval, Window(last=1), Candles())
+    spec = CandleSpec(interval=interval)
+    answers = await read_candles(moment.market, subjects, spec, Window(last=1), Candles())
     told: dict[int, Told] = {}
     for subject, answer in zip(subjects, answers, strict=True):
         if isinstance(answer, TickgraphError):

@@ -9,6 +9,7 @@ from app.errors import CursorExpired, TickgraphError
 from app.live.events import PRESENT, CandleEvent, Event, Mark, PriceEvent, TradeEvent
 from app.live.questions import CandleQuestion, Question, TradeQuestion
 from app.market.candle import Candle
+from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval, midnight
 from app.query.candles import read_candles
 from app.query.changes import (
@@ -119,7 +120,8 @@ class Moment:
         found: dict[int, dict[datetime, Candle]] = {key: {} for key in subjects}
         failed: dict[int, TickgraphError] = {}
         for window, group in groups.items():
-            answers = await read_candles(self.market, group, interval, window, Candles())
+            spec = CandleSpec(interval=interval)
+            answers = await read_candles(self.market, group, spec, window, Candles())
             for subject, answer in zip(group, answers, strict=True):
                 if isinstance(answer, TickgraphError):
                     failed[subject.instrument_id] = too_much(answer.message)

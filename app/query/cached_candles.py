@@ -5,11 +5,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from app.errors import TickgraphError
-from app.market.interval import Interval
+from app.market.candle_spec import CandleSpec
 from app.query.answers import Brought, Flight
 from app.query.candles import Answered, read_candles
 from app.query.market import Market, Subject
-from app.query.shapes import JsonColumns, JsonRows
+from app.query.shapes import Shape
 from app.query.window import Window
 
 Shaped = Answered[bytes] | TickgraphError
@@ -18,9 +18,9 @@ Shaped = Answered[bytes] | TickgraphError
 class About:
     """What is asked about each instrument; hashed once, however many they are."""
 
-    def __init__(self, interval: Interval, window: Window, shape: JsonRows | JsonColumns) -> None:
-        self.interval, self.window, self.shape = interval, window, shape
-        self._hash = hash((interval, window, shape))
+    def __init__(self, spec: CandleSpec, window: Window, shape: Shape[bytes]) -> None:
+        self.spec, self.window, self.shape = spec, window, shape
+        self._hash = hash((spec, window, shape))
 
     def __hash__(self) -> int:
         """Give the hash."""
@@ -30,8 +30,8 @@ class About:
         """Compare what is asked."""
         if not isinstance(other, About):
             return NotImplemented
-        mine = (self.interval, self.window, self.shape)
-        return mine == (other.interval, other.window, other.shape)
+        mine = (self.spec, self.window, self.shape)
+        return mine == (other.spec, other.window, other.shape)
 
 
 Key = tuple[int, About]
@@ -40,9 +40,9 @@ Key = tuple[int, About]
 async def cached_candles(
     market: Market,
     subjects: Sequence[Subject],
-    interval: Interval,
+    spec: CandleSpec,
     window: Window,
-    shape: JsonRows | JsonColumns,
+    shape: Shape[bytes],
 ) -> list[Shaped]:
     """Give what read_candles gives, as text; see there.
 
@@ -50,7 +50,7 @@ async def cached_candles(
     as a kept answer is. One that took off later is as good as a read of our own. A failure is
     shared where the whole question was the same; part of a larger one is tried once more.
     """
-    cache, about = market.fragments, About(interval, window, shape)
+    cache, about = market.fragments, About(spec, window, shape)
     asked: dict[Key, Subject] = {(each.instrument_id, about): each for each in subjects}
     found: dict[Key, Shaped] = {}
     flights: dict[Key, Flight] = {}
@@ -102,7 +102,7 @@ async def _fly(market: Market, asked: Mapping[Key, Subject], about: About) -> di
     brought: Brought = None
     try:
         read = await read_candles(
-            market, list(asked.values()), about.interval, about.window, about.shape
+            market, list(asked.values()), about.spec, about.window, about.shape
         )
         answers = dict(zip(asked, read, strict=True))
         for key, each in answers.items():

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from app.query.adjustments import AdjustmentBook
 from app.query.answers import AnswerCache
+from app.query.calendars import Calendars
 from app.query.facts import FactBook
 from app.query.instruments import InstrumentBook
 from app.query.ledger import Ledger
@@ -22,6 +24,8 @@ class Market:
     ledger: Ledger
     instruments: InstrumentBook
     book: FactBook
+    calendars: Calendars
+    adjustments: AdjustmentBook
     fragments: AnswerCache
     responses: AnswerCache
     max_points: int
@@ -47,6 +51,8 @@ def open_market(
         ledger=ledger,
         instruments=InstrumentBook(reader, ledger),
         book=FactBook(reader, ledger, continuous=continuous),
+        calendars=Calendars(),
+        adjustments=AdjustmentBook(),
         fragments=AnswerCache(ledger, max_bytes=cache_bytes // 2, max_entries=_MAX_ANSWERS),
         responses=AnswerCache(ledger, max_bytes=cache_bytes // 2, max_entries=_MAX_ANSWERS),
         max_points=max_points,

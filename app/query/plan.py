@@ -3,17 +3,19 @@
 Pure. A roll-up's rows are joined into any interval that its width divides; rows of several widths
 may be mixed, since every bucket is a sum over whole rows. So stale ranges (touched by batches that
 the roll-ups have not followed yet) are read from finer levels, down to the source rows, and only
-they are.
+they are. Buckets that no fixed length gives (Grid) are made of levels that divide their `step`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from app.errors import BadInterval
+from app.market.candle_spec import CandleSpec
+from app.market.grid import Buckets, Grid, micros
 from app.market.instrument import CandleSource
-from app.market.interval import ORIGIN, Interval, Unit
+from app.market.interval import ORIGIN, Interval
 from app.rollups.catalogue import DAY, MINUTE, ROLLUPS
 
 # How far a trading date's rows may lie from the date: pre-market trades on closed days belong to
@@ -34,12 +36,21 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How candles of one interval are made; `levels` from coarse to fine, the raw rows last."""
+    """How candles of one kind are made; `levels` from coarse to fine, the raw rows last.
+
+    `listed` says that their buckets are those of a Grid.
+    """
 
     source: CandleSource
     bar_minutes: int
-    interval: Interval
+    spec: CandleSpec
     levels: tuple[Level, ...]
+    listed: bool = False
+
+    @property
+    def interval(self) -> Interval:
+        """The length of its buckets."""
+        return self.spec.interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +63,31 @@ class Segment:
 
 
 def recipe(
-    symbol: str, source: CandleSource | None, natives: Sequence[int], interval: Interval
+    symbol: str,
+    source: CandleSource | None,
+    natives: Mapping[int, datetime],
+    spec: CandleSpec,
+    buckets: Buckets,
 ) -> Recipe | None:
     """Choose source rows and levels; None where the instrument has no rows at all.
 
-    `natives` are the native intervals of what is stored, in minutes; 0 stands for trades.
+    `natives` are the native intervals of what is stored, in minutes, each with the time of its
+    first row; 0 stands for trades. `buckets` are those of the spec.
 
     Raises:
         BadInterval: the instrument's bars are coarser than the interval or do not divide it.
     """
+    step, listed = _step(spec, buckets), isinstance(buckets, Grid)
     if source is CandleSource.TRADES or (source is None and 0 in natives):
-        return _trade_recipe(interval) if 0 in natives else None
-    made = _bar_recipe(tuple(natives), interval)
+        return _trade_recipe(spec, step, listed) if 0 in natives else None
+    fitting = tuple(each for each in natives if each and _fits(each, natives[each], step, buckets))
+    made = _bar_recipe(fitting, spec, step, listed)
     bars = () if made else sorted(minutes for minutes in natives if minutes)
     if bars:
         had = ", ".join(str(Interval.of_minutes(minutes)) for minutes in bars)
         raise BadInterval(
-            f"{symbol!r} has bars of {had}: {interval} is not a whole multiple of them"
+            f"{symbol!r} has bars of {had}: {spec.interval}{_where(spec)} is not a whole multiple"
+            " of them"
         )
     return made
 
@@ -102,60 +121,58 @@ def segments(
     return found
 
 
-def read_bounds(interval: Interval, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+def read_bounds(spec: CandleSpec, start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """Give the times of rows that can belong to the buckets from `start` to before `end`.
 
     All are bucket starts of every level that the interval can be read from.
     """
-    if not interval.is_dated:
+    if not spec.is_dated:
         return start, end
     return start - DATE_BEFORE, end + DATE_AFTER
 
 
 @lru_cache(maxsize=_MAX_RECIPES)
-def _trade_recipe(interval: Interval) -> Recipe:
-    ready = _ready(CandleSource.TRADES, interval)
-    raw = MINUTE if ready else timedelta(seconds=interval.count)
+def _trade_recipe(spec: CandleSpec, step: timedelta, listed: bool) -> Recipe:
+    ready = _ready(CandleSource.TRADES, step)
+    raw = MINUTE if ready else step
     return Recipe(
         source=CandleSource.TRADES,
         bar_minutes=0,
-        interval=interval,
+        spec=spec,
         levels=(*ready, Level(view=None, width=raw)),
+        listed=listed,
     )
 
 
 @lru_cache(maxsize=_MAX_RECIPES)
-def _bar_recipe(natives: tuple[int, ...], interval: Interval) -> Recipe | None:
-    """Take the coarsest bars that the interval is a whole multiple of, where there are any."""
-    lengths = [timedelta(minutes=minutes) for minutes in natives if minutes]
-    native = max((each for each in lengths if _divides(each, interval)), default=None)
+def _bar_recipe(
+    natives: tuple[int, ...], spec: CandleSpec, step: timedelta, listed: bool
+) -> Recipe | None:
+    """Take the coarsest bars of those that fit, where there are any."""
+    native = max((timedelta(minutes=minutes) for minutes in natives), default=None)
     if native is None:
         return None
     ready = tuple(
         level
-        for level in _ready(CandleSource.BARS, interval)
+        for level in _ready(CandleSource.BARS, step)
         if level.width > native and level.width % native == timedelta()
     )
     return Recipe(
         source=CandleSource.BARS,
         bar_minutes=native // MINUTE,
-        interval=interval,
+        spec=spec,
         levels=(*ready, Level(view=None, width=native)),
+        listed=listed,
     )
 
 
-def _ready(source: CandleSource, interval: Interval) -> tuple[Level, ...]:
+def _ready(source: CandleSource, step: timedelta) -> tuple[Level, ...]:
     fitting = [
         Level(view=rollup.view, width=rollup.width)
         for rollup in ROLLUPS
-        if rollup.source is source and _divides(rollup.width, interval)
+        if rollup.source is source and step % rollup.width == timedelta()
     ]
     return tuple(sorted(fitting, key=lambda level: level.width, reverse=True))
-
-
-def _divides(width: timedelta, interval: Interval) -> bool:
-    whole = DAY if interval.unit is not Unit.SECOND else timedelta(seconds=interval.count)
-    return whole % width == timedelta()
 
 
 def _widened(
@@ -171,3 +188,30 @@ def _widened(
         else:
             joined.append((start, end))
     return joined
+
+
+def _step(spec: CandleSpec, buckets: Buckets) -> timedelta:
+    """Give the longest time that all buckets are made of."""
+    if isinstance(buckets, Grid):
+        return buckets.step
+    return DAY if spec.is_dated else timedelta(seconds=spec.interval.count)
+
+
+def _fits(minutes: int, first: datetime, step: timedelta, buckets: Buckets) -> bool:
+    """Tell whether bars lie whole in the buckets.
+
+    Vendors, too, count bars from an open: those fit into buckets that begin as far from the hour.
+    """
+    native = timedelta(minutes=minutes)
+    if not step % native:
+        return True
+    if not isinstance(buckets, Grid) or buckets.width % native:
+        return False
+    offsets = (buckets.starts - micros(first)) % (native // timedelta(microseconds=1))
+    return not offsets.any()
+
+
+def _where(spec: CandleSpec) -> str:
+    if spec.timezone is not None:
+        return f" in {spec.timezone}"
+    return "" if spec.session is None else f" of the {spec.session.name} session"

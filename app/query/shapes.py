@@ -42,14 +42,20 @@ _NUMBER = {
     "volume": "c.volume",
 }
 
+CANDLE_FIELDS, SERIES_FIELDS = frozenset(_TEXT), frozenset(_NUMBER)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Generic[T]):
-    """One instrument's answer, how many candles it holds, and the oldest one's time."""
+    """One instrument's answer, how many candles it holds, and the oldest one's time.
+
+    `before` of them were asked for to warm up on.
+    """
 
     count: int
     oldest: datetime | None
     value: T
+    before: int = 0
 
 
 class Shape(Protocol[T]):

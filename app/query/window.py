@@ -8,11 +8,16 @@ from app.errors import BadRange, RangeTooLarge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Buckets that start within [start, end); None: unbounded. `last`: only the newest so many."""
+    """Buckets that start within [start, end); None: unbounded. `last`: only the newest so many.
+
+    `before` asks for so many buckets before `start` as well, where there are as many: what
+    indicators warm up on. With `last`, the caller adds them to it.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
     last: int | None = None
+    before: int = 0
 
 
 def window_of(

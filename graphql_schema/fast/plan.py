@@ -10,7 +10,7 @@ from graphql.execution.values import get_argument_values
 
 from app.market.candle import LatestPrice
 from app.market.instrument import Exchange
-from app.query.shapes import JsonColumns, JsonRows
+from app.query.shapes import CANDLE_FIELDS, SERIES_FIELDS, JsonColumns, JsonRows
 from app.query.trade_shapes import Edges, TradeJson
 from graphql_schema import ids
 from graphql_schema.fast.selection import Grouped, Selections, Unsupported
@@ -166,12 +166,12 @@ class Compiler:
             fields = self._plain("LatestPrice", nodes, _LATEST)
             return Nested(key=_key(key), what=LatestPrice, fields=fields)
         if name == "candles":
-            rows = JsonRows(self._leaves(nodes, _CANDLE))
+            rows = JsonRows(self._leaves(nodes, _CANDLE, CANDLE_FIELDS))
             return Listed(
                 key=_key(key), arguments=self._arguments("Instrument", nodes[0]), shape=rows
             )
         if name == "series":
-            columns = JsonColumns(self._leaves(nodes, _SERIES))
+            columns = JsonColumns(self._leaves(nodes, _SERIES, SERIES_FIELDS))
             return Listed(
                 key=_key(key), arguments=self._arguments("Instrument", nodes[0]), shape=columns
             )
@@ -222,12 +222,17 @@ class Compiler:
             fields.append(Plain(key=_key(key), write=write))
         return tuple(fields)
 
-    def _leaves(self, nodes: list[FieldNode], types: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    def _leaves(
+        self, nodes: list[FieldNode], types: frozenset[str], known: frozenset[str] | None = None
+    ) -> tuple[tuple[str, str], ...]:
         """Give (response key, field) pairs; '' for __typename."""
-        return tuple(
-            (key, "" if own[0].name.value == "__typename" else own[0].name.value)
-            for key, own in self.selections.of(nodes, types).items()
-        )
+        leaves = []
+        for key, own in self.selections.of(nodes, types).items():
+            name = own[0].name.value
+            if known is not None and name not in known and name != "__typename":
+                raise Unsupported(name)
+            leaves.append((key, "" if name == "__typename" else name))
+        return tuple(leaves)
 
     def _arguments(self, typename: str, node: FieldNode) -> Arguments:
         parent = self.schema.type_map[typename]

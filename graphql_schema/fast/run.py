@@ -18,6 +18,7 @@ from app.query.trade_shapes import TradeTexts
 from app.query.trades import read_trades
 from app.query.window import window_of
 from graphql_schema import ids
+from graphql_schema.candle_arguments import spec_of
 from graphql_schema.context import Context
 from graphql_schema.fast.plan import Given, Listed, Nested, Paged, Plain, Root
 from graphql_schema.fast.selection import Unsupported
@@ -174,7 +175,12 @@ async def _candles(
     bases: Bases,
 ) -> list[bytes]:
     arguments = given.to(entry.arguments)
-    interval = arguments["interval"]
+    spec = spec_of(
+        arguments["interval"],
+        arguments.get("session"),
+        arguments.get("timezone"),
+        arguments.get("adjust"),
+    )
     window = window_of(
         arguments.get("from"), arguments.get("to"), arguments.get("last"), context.limits.max_points
     )
@@ -182,8 +188,8 @@ async def _candles(
         Subject(instrument_id=row.instrument_id, symbol=row.symbol, exchange=row.exchange)
         for row in rows
     ]
-    with context.noting(candles_key(interval, window)):
-        answers = await cached_candles(context.market, subjects, interval, window, entry.shape)
+    with context.noting(candles_key(spec, window)):
+        answers = await cached_candles(context.market, subjects, spec, window, entry.shape)
     written = []
     for answer in answers:
         if isinstance(answer, TickgraphError):

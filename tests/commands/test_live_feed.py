@@ -14,7 +14,8 @@ from websockets.sync.client import connect
 from app.commands.demo import load_demo
 from app.commands.live_feed import Walk, live_feed
 from app.commands.simulation import SIMULATED
-from app.market.calendar import TradingCalendar, exchange_of
+from app.market.calendar import TradingCalendar
+from app.market.schedule import exchange_of
 from app.storage.database import connect as connect_database
 from tests.commands.cli_process import Running, running
 from tests.conftest import TestDatabase

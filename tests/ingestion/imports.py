@@ -12,9 +12,9 @@ from app.ingestion.delivery import Delivery
 from app.ingestion.file_import import import_file
 from app.ingestion.instrument_import import import_instruments
 from app.ingestion.rejects import rejects_to
-from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
 from app.market.interval import Interval
+from app.market.schedule import exchange_of
 from app.storage.batches import BatchKind, Counts
 from app.storage.database import Connection, connect
 from app.storage.instrument_writes import NewInstruments

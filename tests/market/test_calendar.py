@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from app.errors import BadInput
-from app.market.calendar import TradingCalendar, exchange_of
+from app.market.calendar import TradingCalendar
 from app.market.candle import Session
+from app.market.schedule import exchange_of
 
 
 def placed(mic: str, *texts: str) -> list[tuple[str, str]]:

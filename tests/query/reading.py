@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from app.errors import TickgraphError
 from app.market.candle import Candle
+from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval
 from app.query.candles import read_candles
 from app.query.market import Market, Subject, open_market
@@ -63,7 +64,7 @@ async def candles_of(market: Market, symbol: str, interval: str, window: Window)
     (answer,) = await read_candles(
         market,
         await subjects_of(market.reader, symbol),
-        Interval.parse(interval),
+        CandleSpec(interval=Interval.parse(interval)),
         window,
         Candles(),
     )

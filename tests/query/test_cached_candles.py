@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from app.errors import QueryTimeout, RangeTooLarge
+from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval
 from app.query import cached_candles as module
 from app.query.cached_candles import Shaped, cached_candles
@@ -26,7 +27,7 @@ from tests.query.reading import market_of, reading, subjects_of
 from tests.query.recompute import RawTrade
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
-MINUTE = Interval.parse("1m")
+MINUTE = CandleSpec(interval=Interval.parse("1m"))
 NEWEST = Window(last=3)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval
 from app.query.candles import read_candles
 from app.query.market import Market
@@ -26,6 +27,7 @@ from tests.query.market import store_bars, store_trades
 from tests.query.reading import market_of, reading, subjects_of
 from tests.query.recompute import RawBar, RawTrade
 
+ONE_MINUTE = CandleSpec(interval=Interval.parse("1m"))
 START = datetime(2026, 1, 5, tzinfo=UTC)
 CHUNKS = {"native": 1100, "embedded": 60, "given": 1100}
 SHAPE = JsonRows((("time", "time"), ("close", "close")))
@@ -109,7 +111,9 @@ async def test_a_range_touches_the_chunks_of_its_hours(
     window = Window(start=start, end=start + timedelta(hours=3))
     async with explaining(many_chunks) as (market, reader):
         subjects = await subjects_of(market.reader, symbol)
-        (answer,) = await read_candles(market, subjects, Interval.parse(interval), window, SHAPE)
+        (answer,) = await read_candles(
+            market, subjects, CandleSpec(interval=Interval.parse(interval)), window, SHAPE
+        )
     assert json.loads(answer.value) != []  # type: ignore[union-attr]
     assert reader.most <= 5
 
@@ -119,7 +123,7 @@ async def test_the_newest_touch_the_last_chunks(many_chunks: TestDatabase, symbo
     async with explaining(many_chunks) as (market, reader):
         subjects = await subjects_of(market.reader, symbol)
         (answer,) = await read_candles(
-            market, subjects, Interval.parse("1m"), Window(last=3), SHAPE
+            market, subjects, CandleSpec(interval=Interval.parse("1m")), Window(last=3), SHAPE
         )
     assert len(json.loads(answer.value)) == 3  # type: ignore[union-attr]
     # An hour between candles: the look back widens a few times, to less than a day.
@@ -145,6 +149,8 @@ async def test_statements_about_many_instruments_are_bounded_too(
     async with explaining(many_chunks) as (market, reader):
         subjects = await subjects_of(market.reader, "T", "B")
         window = Window(start=start, end=start + timedelta(hours=2))
-        answers = await read_candles(market, subjects, Interval.parse("1m"), window, SHAPE)
+        answers = await read_candles(
+            market, subjects, CandleSpec(interval=Interval.parse("1m")), window, SHAPE
+        )
     assert all(len(json.loads(answer.value)) == 2 for answer in answers)  # type: ignore[union-attr]
     assert reader.most <= 4

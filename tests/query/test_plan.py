@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadInterval
+from app.market.candle_spec import CandleSpec
 from app.market.instrument import CandleSource
 from app.market.interval import ORIGIN, Interval
-from app.query.plan import Level, recipe, segments
+from app.query.plan import Level, Recipe, recipe, segments
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LEVELS = (
@@ -21,6 +22,11 @@ LEVELS = (
 START = datetime(2026, 1, 1, tzinfo=UTC)
 moments = st.integers(0, 6 * 86_400).map(lambda s: START + timedelta(seconds=s))
 stale = st.lists(st.tuples(moments, moments).map(lambda pair: (min(pair), max(pair))), max_size=5)
+
+
+def recipe_of(source: CandleSource | None, natives: list[int], interval: str) -> Recipe | None:
+    spec = CandleSpec(interval=Interval.parse(interval))
+    return recipe("X", source, dict.fromkeys(natives, START), spec, spec.interval)
 
 
 @given(stale=stale, days=st.integers(0, 6), offset=st.integers(0, 3))
@@ -70,7 +76,7 @@ def test_a_day_without_stale_time_is_read_from_days(
 def test_an_interval_is_read_from_every_level_that_divides_it(
     interval: str, views: list[str | None]
 ) -> None:
-    made = recipe("X", CandleSource.TRADES, [0], Interval.parse(interval))
+    made = recipe_of(CandleSource.TRADES, [0], interval)
     assert made is not None
     assert [level.view for level in made.levels] == views
 
@@ -89,7 +95,7 @@ def test_an_interval_is_read_from_every_level_that_divides_it(
 def test_the_coarsest_bars_that_divide_the_interval_are_taken(
     natives: list[int], interval: str, chosen: int
 ) -> None:
-    made = recipe("X", CandleSource.BARS, natives, Interval.parse(interval))
+    made = recipe_of(CandleSource.BARS, natives, interval)
     assert made is not None
     assert made.bar_minutes == chosen
 
@@ -100,10 +106,10 @@ def test_the_coarsest_bars_that_divide_the_interval_are_taken(
 )
 def test_bars_that_cannot_give_an_interval_are_named(natives: list[int], interval: str) -> None:
     with pytest.raises(BadInterval, match="'X' has bars of") as caught:
-        recipe("X", CandleSource.BARS, natives, Interval.parse(interval))
+        recipe_of(CandleSource.BARS, natives, interval)
     assert interval in caught.value.message
 
 
 def test_an_instrument_without_rows_has_no_recipe() -> None:
-    assert recipe("X", None, [], Interval.parse("1m")) is None
-    assert recipe("X", CandleSource.BARS, [0], Interval.parse("1m")) is None
+    assert recipe_of(None, [], "1m") is None
+    assert recipe_of(CandleSource.BARS, [0], "1m") is None

@@ -6,8 +6,8 @@ from functools import partial
 import polars as pl
 import pytest
 
-from app.market.calendar import exchange_of
 from app.market.instrument import AssetClass
+from app.market.schedule import exchange_of
 from app.storage import bars, flags, instrument_writes, quotes, trades
 from app.storage.batches import BatchKind, Counts, next_batch_id, record_batch
 from app.storage.database import Connection
