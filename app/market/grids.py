@@ -1,5 +1,6 @@
 """Make the buckets of a candle spec from a venue's schedule or a time zone's calendar."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -37,46 +38,60 @@ def buckets_of(exchange: Exchange, spec: CandleSpec, first_year: int, last_year:
     if interval.is_dated or spec.session is None:
         return interval
     schedule = schedule_of(exchange, first_year, last_year)
-    parts = _parts(schedule, spec.session)
-    return _counted(interval, *parts)
+    return _counted(interval, _parts(schedule, spec.session))
 
 
-def _parts(schedule: Schedule, session: Session) -> tuple[Micros, Micros, Micros]:
-    """Give starts, ends and anchors of the session on each date; a break makes two of one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """Times with an anchor from which buckets are counted; rows may come until `limits`."""
+
+    starts: Micros
+    ends: Micros
+    limits: Micros
+    anchors: Micros
+
+
+def _parts(schedule: Schedule, session: Session) -> _Parts:
+    """Give the session on each date; a break makes two parts of one."""
     if session is Session.PRE:
         begins = np.append(schedule.opens[:1] - _DAY_S * _SECOND_US, schedule.ends[:-1])
         starts, ends, anchors = begins, schedule.opens, schedule.opens
+        limits = ends
     elif session is Session.POST:
         starts, ends, anchors = schedule.closes, schedule.ends, schedule.closes
+        limits = ends
     else:
         broken = schedule.breaks != NEVER
-        # What trades in the break counts to the morning.
-        mornings = np.where(broken, schedule.reopens, schedule.closes)
+        closes, afternoons = schedule.closes, schedule.closes[broken]
         starts = np.append(schedule.opens, schedule.reopens[broken])
-        ends = np.append(mornings, schedule.closes[broken])
         order = np.argsort(starts, kind="stable")
-        starts, ends = starts[order], ends[order]
-        anchors = starts
+        starts = anchors = starts[order]
+        ends = np.append(np.where(broken, schedule.breaks, closes), afternoons)[order]
+        # What trades in the break counts to the morning's last bucket.
+        limits = np.append(np.where(broken, schedule.reopens, closes), afternoons)[order]
     there = starts < ends
-    return starts[there], ends[there], anchors[there]
+    return _Parts(
+        starts=starts[there], ends=ends[there], limits=limits[there], anchors=anchors[there]
+    )
 
 
-def _counted(interval: Interval, starts: Micros, ends: Micros, anchors: Micros) -> Buckets:
+def _counted(interval: Interval, parts: _Parts) -> Buckets:
     """Count an interval of seconds from the anchors; before an anchor it is counted back."""
+    anchors = parts.anchors
     width = interval.count * _SECOND_US
     if not ((anchors - _ORIGIN_US) % width).any():
         return interval
-    first = anchors + (starts - anchors) // width * width
-    counts = -((first - ends) // width)
+    first = anchors + (parts.starts - anchors) // width * width
+    counts = -((first - parts.ends) // width)
     _check(interval, int(counts.sum()))
     offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     every = np.repeat(first, counts) + offsets * width
+    ends = every + width
+    ends[np.cumsum(counts) - 1] = parts.limits
     every, places = np.unique(every, return_index=True)
-    behind = np.append(every[1:], NEVER)
-    limits = np.repeat(ends, counts)[places]
     return Grid(
         starts=every,
-        ends=np.minimum(np.minimum(every + width, limits), behind),
+        ends=np.minimum(ends[places], np.append(every[1:], NEVER)),
         width=timedelta(seconds=interval.count),
         step=_step(every, width),
     )
@@ -91,7 +106,8 @@ def _zoned(interval: Interval, zone: ZoneInfo, first_year: int, last_year: int) 
                 " or days, weeks or months"
             )
         days = _midnights(Interval(count=1, unit=Unit.DAY), zone, first, last)
-        return _counted(interval, days[:-1], days[1:], days[:-1])
+        days, ends = days[:-1], days[1:]
+        return _counted(interval, _Parts(starts=days, ends=ends, limits=ends, anchors=days))
     starts = _midnights(interval, zone, first, last)
     return Grid(
         starts=starts[:-1], ends=starts[1:], width=interval.width + timedelta(hours=2),
