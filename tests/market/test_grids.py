@@ -34,7 +34,7 @@ def grid(mic: str, asked: CandleSpec, years: tuple[int, int] = YEARS) -> Grid:
 
 
 @pytest.mark.parametrize("mic", MICS)
-@pytest.mark.parametrize("interval", ["65m", "195m", "7m"])
+@pytest.mark.parametrize("interval", ["65m", "195m"])
 def test_regular_buckets_count_from_the_open(mic: str, interval: str) -> None:
     calendar = xcals.get_calendar(mic, start=f"{YEARS[0]}-01-01", end=f"{YEARS[1]}-12-31")
     expected = calendar.trading_index(

@@ -60,11 +60,15 @@ async def subjects_of(reader: Reader, *symbols: str) -> list[Subject]:
     ]
 
 
-async def candles_of(market: Market, symbol: str, interval: str, window: Window) -> list[Candle]:
+async def candles_of(
+    market: Market, symbol: str, asked: str | CandleSpec, window: Window
+) -> list[Candle]:
+    if isinstance(asked, str):
+        asked = CandleSpec(interval=Interval.parse(asked))
     (answer,) = await read_candles(
         market,
         await subjects_of(market.reader, symbol),
-        CandleSpec(interval=Interval.parse(interval)),
+        asked,
         window,
         Candles(),
     )
