@@ -10,10 +10,9 @@ from typing import Any, cast
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from graphql import OperationType
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -36,14 +35,11 @@ from graphql_schema.media_types import (
     media_type_of,
     preferred_media_type,
 )
+from graphql_schema.messages import BodyTooLarge, Json, again, body_of, content_type, headers_of
 from graphql_schema.schema import Schema
 from graphql_schema.websocket import TextSocket
 
 _INIT_TIMEOUT = timedelta(seconds=10)
-
-
-class BodyTooLarge(Exception):
-    """The request's body is larger than allowed."""
 
 
 class AnyCase(StarletteRequestAdapter):
@@ -106,25 +102,24 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         """Answer a document that has been valid before fast, all others the ordinary way."""
-        headers = Headers(scope=scope)
-        if EVENT_STREAM in headers.get("accept", ""):
+        accept, body_type = headers_of(scope)
+        if EVENT_STREAM in accept:
             return await self._stream(scope, receive)
-        body_type = media_type_of(headers.get("content-type", ""))
-        if scope["method"] != "POST" or body_type != PLAIN_JSON:
+        if scope["method"] != "POST" or media_type_of(body_type) != PLAIN_JSON:
             return await self.run(Request(scope, receive))
-        asked = await _body(receive, self._max_body_bytes)
+        asked = await body_of(receive, self._max_body_bytes)
         body = await self.fast.remembered(asked)
         if body is None:
             context = self._context.for_operation(actor=_actor(scope))
             body = await self.fast.respond(asked, context)
             if body is None:
-                return await self.run(Request(scope, _again(asked, receive)), context)
-        return Response(body, media_type=f"{_media_type(headers)}; charset=utf-8")
+                return await self.run(Request(scope, again(asked, receive)), context)
+        return Json(body, content_type(accept))
 
     async def _stream(self, scope: Scope, receive: Receive) -> ASGIApp:
         """Answer with server-sent events."""
         if scope["method"] == "POST":
-            receive = _again(await _body(receive, self._max_body_bytes), receive)
+            receive = again(await body_of(receive, self._max_body_bytes), receive)
         request = Request(scope, receive)
         context = self._context.for_operation(actor=_actor(scope))
         asked = await self.parse_http_body(self.request_adapter_class(request))
@@ -182,7 +177,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """Begin the answer with the media type that the client prefers."""
         response = await super().get_sub_response(request)
-        response.media_type = _media_type(request.headers)
+        response.media_type = preferred_media_type(",".join(request.headers.getlist("accept")))
         return response
 
     def create_response(
@@ -240,32 +235,3 @@ def _actor(scope: Scope) -> str:
     """Name who asks, for the audit trail: there are no accounts, so by address."""
     client = scope.get("client")
     return "graphql" if client is None else f"graphql:{client[0]}"
-
-
-def _media_type(headers: Headers) -> str:
-    return preferred_media_type(",".join(headers.getlist("accept")))
-
-
-async def _body(receive: Receive, max_bytes: int) -> bytes:
-    """Read a request's body, unless it grows too large."""
-    pieces, left = [], max_bytes
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        pieces.append(message.get("body", b""))
-        left -= len(pieces[-1])
-        if left < 0:
-            raise BodyTooLarge
-        if not message.get("more_body", False):
-            return b"".join(pieces)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Receive a body that has been read already, and then what comes after it."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def received() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return received

@@ -28,6 +28,7 @@ def preferred_media_type(accept: str) -> str:
     return min(ranked, key=lambda choice: choice[:2])[2] if ranked else PLAIN_JSON
 
 
+@lru_cache(maxsize=_MAX_HEADERS)
 def media_type_of(header: str) -> str:
     """Give the media type that a Content-Type header names, without its parameters."""
     return header.partition(";")[0].strip().lower()
