@@ -34,6 +34,7 @@ class Bars:
     symbols: Sequence[str]
     count: int
     width: timedelta
+    exchange: str = "24/7"
 
     def __str__(self) -> str:
         """Describe them for the page."""
@@ -91,7 +92,7 @@ def import_rows(url: str, folder: Path, bars: Bars, rows: pl.DataFrame | None = 
     wanted = bars.rows() if rows is None else rows
     wanted.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
     create = NewInstruments(
-        exchange=exchange_of("24/7"), asset_class=AssetClass.CRYPTO, currency="USD"
+        exchange=exchange_of(bars.exchange), asset_class=AssetClass.CRYPTO, currency="USD"
     )
     interval = Interval.of_minutes(bars.width // MINUTE)
     with connect(url, timeout_s=10, statement_timeout_s=600) as connection:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from operator import methodcaller
 from pathlib import Path
 
 import httpx
@@ -32,10 +33,10 @@ _START_TIMEOUT_S = 60
 _REQUEST_TIMEOUT_S = 120
 # How each request to Tickgraph must have been answered.
 _OUTCOMES = {OURS: "fast", CACHED: "cached"}
-_BODIES = {
-    ORDINARY: Question.ordinary,
-    PEER: Question.postgraphile,
-    PEER_BOUNDED: Question.postgraphile_bounded,
+_BODIES: Mapping[str, Callable[[Question], list[bytes]]] = {
+    ORDINARY: methodcaller("ordinary"),
+    PEER: methodcaller("postgraphile"),
+    PEER_BOUNDED: methodcaller("postgraphile_bounded"),
 }
 
 
@@ -146,7 +147,7 @@ def contenders(
                 name=name,
                 port=port,
                 process=process,
-                bodies_of=_BODIES.get(name, Question.ours),
+                bodies_of=_BODIES.get(name, methodcaller("ours")),
             )
             _wait_for(contender)
             started[name] = contender

@@ -67,24 +67,24 @@ class Question:
 
     def ours(self) -> list[bytes]:
         """Write the bodies for Tickgraph."""
-        return [_body(OURS, symbols=group, last=self.last) for group in self.groups]
+        return [body(OURS, symbols=group, last=self.last) for group in self.groups]
 
     def ordinary(self) -> list[bytes]:
         """Write the same with an extension, which the fast path leaves to the ordinary one."""
         return [
-            _body(OURS, {"benchmark": "ordinary"}, symbols=group, last=self.last)
+            body(OURS, {"benchmark": "ordinary"}, symbols=group, last=self.last)
             for group in self.groups
         ]
 
     def postgraphile(self) -> list[bytes]:
         """Write the bodies for PostGraphile."""
-        return [_body(POSTGRAPHILE, symbols=group, last=self.last) for group in self.groups]
+        return [body(POSTGRAPHILE, symbols=group, last=self.last) for group in self.groups]
 
     def postgraphile_bounded(self) -> list[bytes]:
         """Write the bodies for PostGraphile with a lower bound of time."""
         since = (END - WIDE.width * (self.last + 1)).isoformat()
         return [
-            _body(POSTGRAPHILE_BOUNDED, symbols=group, last=self.last, since=since)
+            body(POSTGRAPHILE_BOUNDED, symbols=group, last=self.last, since=since)
             for group in self.groups
         ]
 
@@ -103,7 +103,8 @@ GROWTH = [question(LONG, 1, last) for last in (50, 500, 5_000, 50_000)]
 WHOLE = question(WIDE, 25, 2_000)
 
 
-def _body(query: str, extensions: dict[str, str] | None = None, /, **variables: object) -> bytes:
+def body(query: str, extensions: dict[str, str] | None = None, /, **variables: object) -> bytes:
+    """Write a request."""
     asked: dict[str, object] = {"query": query, "variables": variables}
     if extensions is not None:
         asked["extensions"] = extensions

@@ -21,6 +21,7 @@ from benchmarks.contenders import (
 from benchmarks.load import CONNECTIONS, Driver, Load
 from benchmarks.measure import spread
 from benchmarks.questions import BATCHES, Question
+from benchmarks.reads_profile import profile
 from benchmarks.report import Result
 
 ROUNDS = 5
@@ -38,6 +39,7 @@ def run(*, rounds: int = ROUNDS, seconds: float = SECONDS) -> Result:
         folder = Path(name)
         with stage(folder) as (server, cores):
             url = store(server, "reads", folder, [WIDE, LONG, DAILY])
+            spent = profile(url, BATCHES[1])
             driver = Driver(core=cores.load, folder=folder, database_pid=server.pid)
             with contenders(NAMES, url, BATCHES, folder, cores.server) as running:
                 for question in BATCHES:
@@ -67,6 +69,7 @@ def run(*, rounds: int = ROUNDS, seconds: float = SECONDS) -> Result:
         findings=[
             *(line for question, each in found.items() for line in _findings(question, each)),
             *_batching(found),
+            spent,
         ],
     )
 
@@ -146,7 +149,8 @@ def _findings(question: str, found: Loads) -> list[str]:
         f"{question} uncached: {rate_ratio(ours, found[PEER]):.1f}x PostGraphile's requests per"
         " second"
         + (f" (goal: at least {least}x)" if least else "")
-        + f", {rate_ratio(ours, found[PEER_BOUNDED]):.1f}x where its client knows a bound of time",
+        + f", {rate_ratio(ours, found[PEER_BOUNDED]):.1f}x where its client knows a bound of time;"
+        f" the floor: {rate_ratio(found[FLOOR], found[PEER]):.1f}x",
         f"{question} uncached: {rate_ratio(ours, found[ORDINARY]):.1f}x the requests per second of"
         " the ordinary strawberry path",
         f"{question} cached: {rate_ratio(found[CACHED], found[READY]):.2f}x the requests per second"

@@ -63,6 +63,11 @@ class Grid:
         place = int(np.searchsorted(self.starts, micros(moment), side="left"))
         return moment_of(int(self.starts[place])) if place < len(self.starts) else moment
 
+    def back(self, end: datetime, count: int) -> datetime:
+        """Give the start that lies so many buckets before an end, or the first of all."""
+        place = int(np.searchsorted(self.starts, micros(end), side="left")) - count
+        return moment_of(int(self.starts[max(place, 0)]))
+
     def between(self, start: datetime, end: datetime) -> Micros:
         """Give the starts within [start, end)."""
         low, high = np.searchsorted(self.starts, [micros(start), micros(end)], side="left")
