@@ -1,7 +1,7 @@
 """Equal questions at one time are read once, and nobody gets what is older than the question."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,6 +44,7 @@ class Reads:
 
     def __init__(self) -> None:
         self.began = 0
+        self.came = 0
         self.read = asyncio.Event()
         self.go_on = asyncio.Event()
         self.failing = False
@@ -51,6 +52,7 @@ class Reads:
     async def __call__(self, *arguments: Any) -> Sequence[Any]:
         self.began += 1
         answers = await read_candles(*arguments)
+        self.came += 1
         self.read.set()
         await self.go_on.wait()
         if self.failing:
@@ -91,6 +93,14 @@ async def market(url: str, **more: Any) -> AsyncIterator[tuple[Market, list[Subj
         yield made, await subjects_of(opened.reader, "A", "B")
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("waited for 20 s")
+
+
 def ask(market: Market, *subjects: Subject, window: Window = NEWEST) -> asyncio.Task[list[Shaped]]:
     return asyncio.create_task(cached_candles(market, subjects, MINUTE, window, SHAPE))
 
@@ -104,8 +114,7 @@ def times(answers: list[Shaped]) -> list[str]:
 async def test_equal_questions_are_read_once(url: str, reads: Reads) -> None:
     async with market(url, clock=at_one_time) as (opened, (a, b)):
         asked = [ask(opened, a), ask(opened, a), ask(opened, b), ask(opened, b, a), ask(opened, a)]
-        await reads.read.wait()
-        await asyncio.sleep(0.05)
+        await until(lambda: reads.came == 2)
         reads.go_on.set()
         answers = await asyncio.gather(*asked)
     assert reads.began == 2
@@ -126,10 +135,11 @@ async def test_an_error_of_one_instrument_is_told_to_all_who_ask(url: str, reads
 async def test_a_question_after_a_commit_does_not_take_what_was_read_before(
     url: str, reads: Reads, tmp_path: Path, trades: list[RawTrade]
 ) -> None:
-    async with market(url) as (opened, (a, b)):
+    now = [1.0]
+    async with market(url, clock=lambda: now[0]) as (opened, (a, b)):
         early = [ask(opened, a), ask(opened, b)]
-        await reads.read.wait()
-        await asyncio.sleep(0.2)  # both have read
+        await until(lambda: reads.came == 2)
+        before = opened.ledger.marks
         late = trades[-1].time + timedelta(minutes=5)
         new = RawTrade(
             time=late, trade_id=1, price=trades[0].price, size=trades[0].size,
@@ -137,14 +147,17 @@ async def test_a_question_after_a_commit_does_not_take_what_was_read_before(
         )  # fmt: skip
         with connect(url, timeout_s=10, statement_timeout_s=60) as connection:
             await asyncio.to_thread(store_trades, connection, tmp_path, "A", "24/7", [new])
+        now[0] += 1  # what was looked at is too old
         asked = [ask(opened, a), ask(opened, a), ask(opened, b)]
-        await asyncio.sleep(0.2)  # all wait
+        await until(lambda: opened.ledger.marks != before)
+        for _ in range(50):
+            await asyncio.sleep(0)  # all wait
         assert reads.began == 2
         reads.go_on.set()
-        before, other = await asyncio.gather(*early)
+        stale, other = await asyncio.gather(*early)
         first, second, same = await asyncio.gather(*asked)
     newest = late.replace(second=0, microsecond=0).isoformat()
-    assert times(before)[-1] < newest
+    assert times(stale)[-1] < newest
     assert times(first)[-1] == times(second)[-1] == newest
     assert same == other
     assert reads.began == 3  # B was not touched, and both questions about A shared a read
