@@ -212,7 +212,7 @@ def import_(
     rejects: Path | None,
     as_json: bool,
 ) -> None:
-    """Import a CSV (also .gz) or Parquet file of instruments, bars or trades."""
+    """Import a CSV (also .gz) or Parquet file of instruments, market data or corporate actions."""
     if (kind == "bars") != (interval is not None):
         raise click.UsageError("--interval goes with bars, and bars need it: such as 1m, 1h, 1d")
     pairs = [each.partition("=") for each in columns]
@@ -222,6 +222,8 @@ def import_(
         raise click.UsageError(f"--timezone {timezone!r} is no IANA time zone")
     if kind == "instruments" and (symbol or create_instruments or replace):
         raise click.UsageError("--symbol, --create-instruments and --replace: not for instruments")
+    if kind == "actions" and create_instruments:
+        raise click.UsageError("--create-instruments: not for actions")
     new = new_instruments(exchange=exchange, asset_class=asset_class, currency=currency)
     delivery = Delivery(
         kind=KINDS[kind],

@@ -70,6 +70,12 @@ class RangeTooLarge(BadInput):
     code = "RANGE_TOO_LARGE"
 
 
+class NoData(BadInput):
+    """The instrument has no data in the range."""
+
+    code = "NO_DATA"
+
+
 class ImportRefused(TickgraphError):
     """The file cannot be imported; nothing of it was stored."""
 

@@ -9,10 +9,17 @@ import strawberry
 from app.market.candle import Session
 from app.market.candle_spec import Adjust, CandleSpec
 from app.market.interval import Interval
+from app.query.filling import Fill
 from app.query.window import Window, window_of
 from graphql_schema.context import Info
 
-strawberry.enum(Adjust, description="What past prices and volumes are adjusted for.")
+strawberry.enum(
+    Adjust,
+    description="What past prices and volumes are adjusted for: nothing, splits, or distributions"
+    " as well, held against the close before their ex date (ALL, as vendors do) or the close of it"
+    " (TOTAL_RETURN).",
+)
+strawberry.enum(Fill, description="What stands in buckets that were expected and had no trading.")
 
 
 @strawberry.enum(description="Which part of the exchange's day counts.")
@@ -49,6 +56,15 @@ Timezone = Annotated[
 Adjusted = Annotated[
     Adjust | None,
     strawberry.argument(description="Corporate actions that past prices are adjusted for."),
+]
+
+Filled = Annotated[
+    Fill | None,
+    strawberry.argument(
+        description="What stands in buckets of the venue's sessions in which nothing traded, up to"
+        " the newest data: NONE leaves them out, PREVIOUS repeats the close before, with no volume,"
+        " NULL has no prices (only in `series`)."
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ import base64
 from app.errors import BadCursor
 
 INSTRUMENT, TRADE, FOUND = "Instrument", "Trade", "Found"
+QUOTE, TRADE_QUOTE = "Quote", "TradeQuote"
 
 
 def encode(kind: str, key: object) -> str:

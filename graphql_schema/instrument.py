@@ -9,12 +9,21 @@ from app.market import instrument as reference
 from app.market.candle_spec import Adjust
 from app.market.instrument import AssetClass, CandleSource
 from app.market.interval import Interval
+from app.query.downsampling import Method
+from app.query.filling import Fill
 from app.query.market import Subject
-from app.query.series import series_of
+from app.query.series import asked_series
 from app.query.trades import TradePage, trade_page
 from graphql_schema import ids
+from graphql_schema.analytics.coverage import Covered
+from graphql_schema.analytics.explanation import Origin, WithActions, with_origin
+from graphql_schema.analytics.quotes import QuotedInstrument
+from graphql_schema.analytics.series import CandleSeries, MaxPoints, PickedBy
+from graphql_schema.analytics.statistics import MeasuredInstrument
+from graphql_schema.analytics.trade_quotes import TradedAgainstQuotes
 from graphql_schema.candle_arguments import (
     Adjusted,
+    Filled,
     From,
     Last,
     OfSession,
@@ -27,7 +36,6 @@ from graphql_schema.candle_arguments import (
 from graphql_schema.context import Info
 from graphql_schema.market_types import (
     Candle,
-    CandleSeries,
     Exchange,
     LatestPrice,
     PageInfo,
@@ -49,7 +57,9 @@ class Node:
 
 
 @strawberry.type(description="Something that trades.")
-class Instrument(Node):
+class Instrument(
+    Node, Covered, MeasuredInstrument, WithActions, QuotedInstrument, TradedAgainstQuotes
+):
     """A row of `instrument` and what is read for it."""
 
     symbol: str = strawberry.field(description="The symbol that it has now.")
@@ -87,7 +97,7 @@ class Instrument(Node):
 
     @strawberry.field(
         description="Candles, oldest first: those that start within [from, to), or the newest"
-        " `last`. Buckets without trading are left out."
+        " `last`. Buckets without trading are left out, unless `fill` says otherwise."
     )
     async def candles(
         self,
@@ -99,16 +109,20 @@ class Instrument(Node):
         session: OfSession = SessionFilter.ALL,
         timezone: Timezone = None,
         adjust: Adjusted = Adjust.NONE,
+        fill: Filled = Fill.NONE,
     ) -> list[Candle]:
         """Load candles."""
         spec = spec_of(interval, session, timezone, adjust)
-        loader = info.context.loaders.candles(spec, asked_window(info, from_, to, last))
-        return cast(list[Candle], await loader.load(self.subject))
+        window = asked_window(info, from_, to, last)
+        loader = info.context.loaders.filled(spec, window, fill or Fill.NONE)
+        origin = Origin(subject=self.subject, spec=spec, window=window)
+        return cast(list[Candle], with_origin(info, await loader.load(self.subject), origin))
 
     @strawberry.field(
-        description="The same candles column by column, as JSON numbers: compact where people draw."
+        description="The same candles column by column, as JSON numbers, with indicators on them:"
+        " compact where people draw."
     )
-    async def series(
+    def series(
         self,
         info: Info,
         interval: Interval,
@@ -118,11 +132,22 @@ class Instrument(Node):
         session: OfSession = SessionFilter.ALL,
         timezone: Timezone = None,
         adjust: Adjusted = Adjust.NONE,
+        fill: Filled = Fill.NONE,
+        max_points: MaxPoints = None,
+        method: PickedBy = Method.M4,
     ) -> CandleSeries:
-        """Load candles and turn them into columns."""
-        spec = spec_of(interval, session, timezone, adjust)
-        loader = info.context.loaders.candles(spec, asked_window(info, from_, to, last))
-        return cast(CandleSeries, series_of(await loader.load(self.subject)))
+        """Say which candles; the series' own fields load them, all at once."""
+        most = info.context.limits.max_points
+        asked = asked_series(
+            spec_of(interval, session, timezone, adjust),
+            asked_window(info, from_, to, last),
+            fill=fill,
+            max_points=max_points,
+            method=method,
+            limit=most,
+        )
+        loader = info.context.loaders.series(asked)
+        return CandleSeries(subject=self.subject, loader=loader, most=most)
 
     @strawberry.field(
         description="Trades within [from, to), oldest first; cancelled ones left out."
@@ -134,10 +159,15 @@ class Instrument(Node):
         to: To = None,
         first: int | None = 100,
         after: str | None = None,
+        adjust: Adjusted = Adjust.NONE,
     ) -> TradeConnection:
         """Load a page of trades."""
         page = trades_asked(from_, to, first, after, info.context.limits.max_points)
-        found = await info.context.loaders.trades(page).load(self.subject.instrument_id)
+        loaders = info.context.loaders
+        if adjust in (None, Adjust.NONE):
+            found = await loaders.trades(page).load(self.subject.instrument_id)
+        else:
+            found = await loaders.adjusted_trades(page, adjust).load(self.subject)
         edges = [
             TradeEdge(
                 cursor=Cursor(ids.encode(ids.TRADE, trade.order_key)), node=cast(Trade, trade)
@@ -147,10 +177,13 @@ class Instrument(Node):
         return TradeConnection(edges=edges, page_info=page_info(edges, found.has_next, after))
 
     @strawberry.field(description="The newest price; null while there are no data.")
-    async def latest(self, info: Info) -> LatestPrice | None:
+    async def latest(self, info: Info, adjust: Adjusted = Adjust.NONE) -> LatestPrice | None:
         """Load the newest price."""
-        latest = info.context.loaders.latest
-        return cast(LatestPrice | None, await latest.load(self.subject.instrument_id))
+        loaders = info.context.loaders
+        if adjust in (None, Adjust.NONE):
+            return cast(LatestPrice | None, await loaders.latest.load(self.subject.instrument_id))
+        adjusted = loaders.adjusted_latest(adjust)
+        return cast(LatestPrice | None, await adjusted.load(self.subject))
 
 
 @strawberry.type(description="An instrument and its place in the list.")

@@ -1,4 +1,4 @@
-"""Candles, series, trades, prices and venues as GraphQL shows them."""
+"""Candles, trades, prices and venues as GraphQL shows them."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -6,17 +6,18 @@ from decimal import Decimal
 import strawberry
 
 from app.market.candle import Session
-from app.market.instrument import AssetClass, CandleSource
+from app.market.instrument import AssetClass
 from app.storage.audit import Action
 from app.storage.batches import BatchKind
 from app.storage.quarantine import State
 from app.validation.anomalies import Severity
 from app.validation.reasons import Reason
-from graphql_schema.scalars import Cursor, EpochMillis, Revision
+from graphql_schema.analytics.explanation import CandleExplanation, explain
+from graphql_schema.analytics.trading_hours import TradingHours
+from graphql_schema.scalars import Cursor, Revision
 
 # The market's own enums are the schema's: registered here, used as they are.
 strawberry.enum(AssetClass, description="What kind of thing is priced.")
-strawberry.enum(CandleSource, description="What an instrument's candles are made of.")
 strawberry.enum(BatchKind, name="RecordKind", description="What records are of.")
 strawberry.enum(Reason, name="RefusalReason", description="Why a record is refused.")
 strawberry.enum(State, name="QuarantineState", description="What has become of a refused record.")
@@ -40,7 +41,7 @@ class PageInfo:
 
 
 @strawberry.type(description="A venue and its trading calendar.")
-class Exchange:
+class Exchange(TradingHours):
     """A row of `exchange`."""
 
     mic: str = strawberry.field(
@@ -72,18 +73,10 @@ class Candle:
     final: bool = strawberry.field(
         description="The instrument's data have passed its end by the configured lateness."
     )
-
-
-@strawberry.type(description="Candles column by column: equal-length lists, oldest first.")
-class CandleSeries:
-    """Columns of app.query.series.Series."""
-
-    time: list[EpochMillis] = strawberry.field(description="Bucket starts.")
-    open: list[float] = strawberry.field(description="First prices.")
-    high: list[float] = strawberry.field(description="Highest prices.")
-    low: list[float] = strawberry.field(description="Lowest prices.")
-    close: list[float] = strawberry.field(description="Last prices.")
-    volume: list[float] = strawberry.field(description="Sums of sizes.")
+    explain: CandleExplanation | None = strawberry.field(
+        resolver=explain,
+        description="How it came about; null for a gap that was filled, and in subscriptions.",
+    )
 
 
 @strawberry.type(description="One trade as the venue reported it.")

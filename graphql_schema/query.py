@@ -1,12 +1,14 @@
 """The root of every query."""
 
 import re
+from typing import cast
 
 import strawberry
 
 from app.errors import BadCursor, RangeTooLarge
 from app.market.instrument import AssetClass
 from app.query.server import server_state
+from app.query.venues import find_exchange
 from app.storage import instruments as storage
 from graphql_schema import ids
 from graphql_schema.context import Info
@@ -16,6 +18,7 @@ from graphql_schema.instrument import (
     InstrumentEdge,
     Node,
 )
+from graphql_schema.market_types import Exchange
 from graphql_schema.paging import page_info, page_size, plain_text
 from graphql_schema.scalars import Cursor
 from graphql_schema.server_info import ServerInfo
@@ -83,6 +86,15 @@ class Query:
             return None
         found = await info.context.loaders.instrument_by_id.load(int(key))
         return None if found is None else Instrument.of(found)
+
+    @strawberry.field(
+        description="The venue with this MIC: one that is stored, or that exchange-calendars knows;"
+        " null where there is none."
+    )
+    async def exchange(self, info: Info, mic: str) -> Exchange | None:
+        """Find a venue."""
+        found = await find_exchange(info.context.reader, plain_text("mic", mic) or "")
+        return cast(Exchange | None, found)
 
     @strawberry.field(description="Versions, edition, roll-ups and how they are kept.")
     async def server(self, info: Info) -> ServerInfo:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NewType
 
@@ -46,6 +46,23 @@ def parse_datetime(text: object) -> datetime:
     if not _FIRST <= moment <= _LAST:
         raise BadInput(f"{text!r} is out of range: times are from {_FIRST:%Y} to {_LAST:%Y}")
     return moment
+
+
+def parse_date(text: object) -> date:
+    """Read an ISO 8601 date.
+
+    Raises:
+        BadInput: it is none, or before 1900 or behind 2200-01-01.
+    """
+    day = None
+    if isinstance(text, str) and _DATE.fullmatch(text):
+        with suppress(ValueError):
+            day = date.fromisoformat(text)
+    if day is None:
+        raise BadInput(f"{text!r} is no date: write ISO 8601, such as 2024-01-31")
+    if not _FIRST.date() <= day <= _LAST.date():
+        raise BadInput(f"{text!r} is out of range: dates are from {_FIRST:%Y} to {_LAST:%Y-%m-%d}")
+    return day
 
 
 def parse_interval(text: object) -> Interval:
@@ -128,6 +145,12 @@ SCALARS: Mapping[object, ScalarDefinition] = {
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
         serialize=datetime.isoformat,
         parse_value=parse_datetime,
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A calendar date, ISO 8601. The years are 1900 to 2199.",
+        serialize=date.isoformat,
+        parse_value=parse_date,
     ),
     Decimal: strawberry.scalar(
         name="Decimal",

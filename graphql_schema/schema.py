@@ -15,6 +15,10 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from graphql_schema.analytics.correlation import CorrelationQuery
+from graphql_schema.analytics.indicators import IndicatorQueries
+from graphql_schema.analytics.portfolio import PortfolioQuery
+from graphql_schema.analytics.screens import ScreenQuery
 from graphql_schema.context import FreshLoaders
 from graphql_schema.depth import depth_rule
 from graphql_schema.document import DocumentCache, NamedOperation
@@ -23,13 +27,14 @@ from graphql_schema.live.subscription import Subscription
 from graphql_schema.mutation import Mutation
 from graphql_schema.oversight import Oversight
 from graphql_schema.query import Query
+from graphql_schema.ready_list import ReadyListExecutor
 from graphql_schema.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
 
 
 @strawberry.type(name="Query", description="Everything that can be asked.")
-class RootQuery(Query, Oversight):
+class RootQuery(Query, IndicatorQueries, CorrelationQuery, PortfolioQuery, ScreenQuery, Oversight):
     """The root fields, each where it belongs."""
 
 
@@ -71,6 +76,7 @@ def build_schema(limits: DocumentLimits | None = None) -> Schema:
         mutation=Mutation,
         subscription=Subscription,
         extensions=extensions,
+        execution_context_class=ReadyListExecutor,
         config=StrawberryConfig(**options),
     )
 

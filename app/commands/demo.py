@@ -10,6 +10,7 @@ import polars as pl
 
 from app.commands.simulation import SIMULATED, simulate
 from app.errors import DatabaseUnavailable, ImportRefused
+from app.ingestion.action_import import import_actions
 from app.ingestion.delivery import Delivery
 from app.ingestion.file_import import import_file
 from app.ingestion.instrument_import import import_instruments
@@ -19,7 +20,12 @@ from app.market.interval import Interval
 from app.market.schedule import ALWAYS_OPEN, exchange_of
 from app.rollups.refresh import refresh
 from app.storage.batches import BatchKind
-from app.storage.contents import foreign_instruments, newest_simulated, with_daily_bars
+from app.storage.contents import (
+    foreign_instruments,
+    has_actions,
+    newest_simulated,
+    with_daily_bars,
+)
 from app.storage.database import Connection
 from app.storage.instrument_writes import NewInstruments
 
@@ -50,6 +56,8 @@ def load_demo(connection: Connection, on_progress: Callable[[str], None]) -> Non
     if with_daily_bars(connection, list(_SHARES)) < len(_SHARES):
         on_progress("loading daily bars of AAPL, FB, GOOG, IBM and MSFT, 2000 to 2013")
         _load_shares(connection)
+    if not has_actions(connection, list(_SHARES)):
+        _load_actions(connection)
     _load_simulated(connection, on_progress)
     refresh(connection)
 
@@ -68,6 +76,13 @@ def _load_shares(connection: Connection) -> None:
         kind=BatchKind.BARS, source=f"file:{path.name}", actor=_ACTOR, interval=Interval.parse("1d")
     )
     import_file(connection, path, delivery, Rejects(), _ignore)
+
+
+def _load_actions(connection: Connection) -> None:
+    """Load what the sample's adjusted closes imply (docs/adjustments.md)."""
+    path = Path(str(files("app.commands"))) / "demo_actions.csv"
+    delivery = Delivery(kind=BatchKind.ACTIONS, source=f"file:{path.name}", actor=_ACTOR)
+    import_actions(connection, path, delivery, Rejects(), _ignore)
 
 
 def _load_simulated(connection: Connection, on_progress: Callable[[str], None]) -> None:

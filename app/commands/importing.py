@@ -12,6 +12,7 @@ import click
 
 from app.commands.database import OpenDatabase
 from app.errors import BadInput, TickgraphError
+from app.ingestion.action_import import import_actions
 from app.ingestion.delivery import Delivery, Receipt
 from app.ingestion.file_import import import_file
 from app.ingestion.instrument_import import import_instruments
@@ -102,6 +103,8 @@ def _import(
     connection: Connection, request: ImportRequest, rejects: Rejects, on_read: Callable[[int], None]
 ) -> Receipt:
     path, delivery = request.path, request.delivery
+    if delivery.kind is BatchKind.ACTIONS:
+        return import_actions(connection, path, delivery, rejects, on_read)
     if delivery.kind is not BatchKind.INSTRUMENTS:
         return import_file(connection, path, delivery, rejects, on_read)
     return import_instruments(

@@ -31,6 +31,13 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "tick_size": ("tick_size", "tick"),
     "listed_on": ("listed_on", "listed", "listing_date", "ipo_date"),
     "delisted_on": ("delisted_on", "delisted", "delisting_date"),
+    "former_symbol": ("former_symbol", "old_symbol", "previous_symbol"),
+    "renamed_on": ("renamed_on", "symbol_changed_on"),
+    "ex_date": ("ex_date", "exdate", "ex_dividend_date", "date"),
+    "action": ("action", "kind", "action_type", "type"),
+    "number": ("number", "no"),
+    "ratio": ("ratio", "split_ratio"),
+    "amount": ("amount", "cash_amount", "dividend", "value"),
 }
 
 
@@ -59,8 +66,12 @@ INSTRUMENT_FIELDS = Fields(
     required=("symbol",),
     optional=(
         *("name", "exchange", "asset_class", "currency", "tick_size"),
-        *("listed_on", "delisted_on"),
+        *("listed_on", "delisted_on", "former_symbol", "renamed_on"),
     ),
+)
+
+ACTION_FIELDS = Fields(
+    required=("symbol", "ex_date", "action"), optional=("number", "ratio", "amount", "currency")
 )
 
 

@@ -60,7 +60,7 @@ def import_instruments(
     """
     received_at = datetime.now(UTC)
     exchanges: dict[str, Exchange] = {}
-    records: dict[str, InstrumentRecord] = {}
+    records: dict[tuple[str, str | None], InstrumentRecord] = {}
     good = 0
     with open_table(path, on_read) as table, connection.transaction():
         places = find_columns(table.header, INSTRUMENT_FIELDS, given=columns, constant=frozenset())
@@ -74,7 +74,8 @@ def import_instruments(
                 except Refused as error:
                     bad.append((line, error.reason))
                     continue
-                records[record.symbol] = _merged(records.get(record.symbol), record)
+                key = (record.symbol, record.former_symbol)
+                records[key] = _merged(records.pop(key, None), record)
                 good += 1
             refused.add_malformed(chunk)
             refused.add(chunk, bad)
@@ -121,6 +122,11 @@ def read_instrument(
     listed_on, delisted_on = _date(row.get("listed_on")), _date(row.get("delisted_on"))
     if listed_on is not None and delisted_on is not None and delisted_on < listed_on:
         raise Refused(Reason.BAD_DATE)
+    former, renamed_on = row.get("former_symbol") or None, _date(row.get("renamed_on"))
+    if former is not None and (former == symbol or not re.fullmatch(rules.SYMBOL, former)):
+        raise Refused(Reason.BAD_SYMBOL)
+    if (former is None) != (renamed_on is None):
+        raise Refused(Reason.BAD_DATE if renamed_on is None else Reason.BAD_SYMBOL)
     return InstrumentRecord(
         symbol=symbol,
         name=name,
@@ -130,6 +136,8 @@ def read_instrument(
         tick_size=_tick_size(row.get("tick_size")),
         listed_on=listed_on,
         delisted_on=delisted_on,
+        former_symbol=former,
+        renamed_on=renamed_on,
     )
 
 

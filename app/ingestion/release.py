@@ -177,8 +177,8 @@ def _checked(ids: Sequence[int]) -> list[int]:
 
 
 def _is_data(record: Refused) -> bool:
-    """Tell whether a record is released by a delivery; instruments are imported again instead."""
-    return str(record.options["kind"]) != BatchKind.INSTRUMENTS
+    """Tell whether a record is released by a delivery; others are imported again instead."""
+    return str(record.options["kind"]) not in (BatchKind.INSTRUMENTS, BatchKind.ACTIONS)
 
 
 def _how(record: Refused) -> tuple[str, ...]:

@@ -12,12 +12,11 @@ from app.ingestion.kinds import TRADES, limits_of
 from app.ingestion.symbols import Symbols
 from app.storage.audit import Action
 from app.storage.batches import BatchKind, Counts, next_batch_id, record_batch
-from app.storage.corrections import TradeContent, TradeKey, change_trade, stored_trade
+from app.storage.corrections import SOURCE, TradeContent, TradeKey, change_trade, stored_trade
 from app.storage.database import Connection
 from app.validation.reasons import Reason
 
 _MAX_ID = (1 << 63) - 1
-_SOURCE = "trade changes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ def correct_trade(
         "size": [format(size, "f")],
         "trade_id": [str(name.trade_id)],
     }
-    delivery = Delivery(kind=BatchKind.TRADES, source=_SOURCE, actor=actor, waived=waived)
+    delivery = Delivery(kind=BatchKind.TRADES, source=SOURCE, actor=actor, waived=waived)
     with connection.transaction():
         symbols = Symbols(connection, None)
         key = _key(symbols, name)
@@ -130,7 +129,7 @@ def _change(
         connection,
         batch_id=batch_id,
         kind=BatchKind.TRADES,
-        source=_SOURCE,
+        source=SOURCE,
         checksum=None,
         counts=counts,
         received_at=received_at,

@@ -16,6 +16,7 @@ class Adjust(StrEnum):
     NONE = "NONE"
     SPLITS = "SPLITS"
     ALL = "ALL"
+    TOTAL_RETURN = "TOTAL_RETURN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A venue's trading dates: when each begins, opens, breaks, closes and ends."""
 
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 
 import exchange_calendars as xcals
@@ -17,6 +18,7 @@ _DAY_US = 86_400_000_000
 _YEAR = pd.Timedelta(days=366)
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 _MAX_SCHEDULES = 64
+_MAX_EXCHANGES = 512
 
 Micros = npt.NDArray[np.int64]
 
@@ -26,7 +28,8 @@ class Schedule:
     """One row per trading date: days since 1970, and microseconds since 1970 UTC.
 
     A date owns the time from the end of the one before it. `breaks` and `reopens` bound the lunch
-    break; both are NEVER where there is none.
+    break; both are NEVER where there is none. `late_opens` and `early_closes` tell dates with other
+    hours than their weekday usually has at that time.
     """
 
     dates: npt.NDArray[np.int32]
@@ -35,8 +38,11 @@ class Schedule:
     reopens: Micros
     closes: Micros
     ends: Micros
+    late_opens: npt.NDArray[np.bool_]
+    early_closes: npt.NDArray[np.bool_]
 
 
+@lru_cache(maxsize=_MAX_EXCHANGES)
 def exchange_of(mic: str) -> Exchange:
     """Describe a venue by its MIC, or `24/7` for one that never closes.
 
@@ -51,6 +57,20 @@ def exchange_of(mic: str) -> Exchange:
         )
     code = xcals.resolve_alias(mic)
     return Exchange(mic=mic, calendar=code, timezone=str(_calendar(code, 2024, 2024).tz))
+
+
+@lru_cache(maxsize=_MAX_EXCHANGES)
+def known_dates(exchange: Exchange) -> tuple[date, date]:
+    """Give the first and the last date that the venue's calendar can tell of."""
+    first, last = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
+    if exchange.calendar == ALWAYS_OPEN:
+        return first, last
+    calendar = xcals.get_calendar(exchange.calendar)
+    low, high = calendar.bound_min(), calendar.bound_max()
+    return (
+        first if low is None else max(first, low.date()),
+        last if high is None else min(last, high.date()),
+    )
 
 
 @lru_cache(maxsize=_MAX_SCHEDULES)
@@ -83,6 +103,8 @@ def schedule_of(exchange: Exchange, first_year: int, last_year: int) -> Schedule
         reopens=_micros(calendar.break_ends),
         closes=closes,
         ends=np.minimum(midnights, np.append(opens[1:], NEVER)),
+        late_opens=calendar.sessions.isin(calendar.late_opens),
+        early_closes=calendar.sessions.isin(calendar.early_closes),
     )
 
 
@@ -94,9 +116,17 @@ def _always(first_year: int, last_year: int) -> Schedule:
     dates = np.arange(first, end, dtype=np.int32)
     opens = dates.astype(np.int64) * _DAY_US
     never = np.full(len(dates), NEVER)
+    usual = np.zeros(len(dates), dtype=np.bool_)
     closes = opens + _DAY_US
     return Schedule(
-        dates=dates, opens=opens, breaks=never, reopens=never, closes=closes, ends=closes
+        dates=dates,
+        opens=opens,
+        breaks=never,
+        reopens=never,
+        closes=closes,
+        ends=closes,
+        late_opens=usual,
+        early_closes=usual,
     )
 
 

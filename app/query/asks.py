@@ -8,7 +8,7 @@ from app.market.candle_spec import CandleSpec
 from app.market.grid import Buckets, Grid
 from app.market.interval import midnight
 from app.market.schedule import ALWAYS_OPEN
-from app.query.adjustments import Adjustment
+from app.query.adjustments import InForce
 from app.query.answers import Basis
 from app.query.candle_rows import Part
 from app.query.facts import Facts
@@ -23,6 +23,7 @@ DAY_MINUTES = 1440
 _SLACK_ALWAYS_OPEN = 1.25
 _SLACK_INTRADAY = 5.5
 _SLACK_DATED = 1.6
+_SLACK_LISTED = 1.1
 _WIDEN_AT_LEAST, _WIDEN_AT_MOST = 2.0, 16.0
 
 
@@ -35,7 +36,7 @@ class Ask:
     facts: Facts
     recipe: Recipe
     buckets: Buckets
-    adjustments: tuple[Adjustment, ...]
+    in_force: InForce | None  # None: unadjusted
     earliest: datetime  # the first bucket that may hold rows or is asked for
     start: datetime
     end: datetime
@@ -48,7 +49,7 @@ def ask_of(
     facts: Facts,
     spec: CandleSpec,
     buckets: Buckets,
-    adjustments: tuple[Adjustment, ...],
+    in_force: InForce | None,
     window: Window,
     lateness: timedelta,
 ) -> Ask | None:
@@ -72,7 +73,7 @@ def ask_of(
         wanted = max(wanted, buckets.ceil(window.start))
     if window.end is not None:
         end = min(end, buckets.ceil(window.end))
-    if wanted >= end:
+    if (earliest if window.before else wanted) >= end:
         return None
     start = earliest = wanted if not window.before else earliest
     count = window.before if window.last is None else window.last
@@ -80,15 +81,19 @@ def ask_of(
         slack = _SLACK_DATED if spec.interval.is_dated else _SLACK_INTRADAY
         if subject.exchange == ALWAYS_OPEN:
             slack = _SLACK_ALWAYS_OPEN
-        latest = end if window.last is not None else wanted
-        start = _back(buckets, latest, buckets.width * (count * slack + 1), earliest)
+        latest = end if window.last is not None else min(wanted, end)
+        if isinstance(buckets, Grid) and spec.timezone is None:
+            # Only what a session has is listed: nearly every bucket of a liquid instrument holds.
+            start = max(earliest, buckets.back(latest, int(count * _SLACK_LISTED) + 1))
+        else:
+            start = _back(buckets, latest, buckets.width * (count * slack + 1), earliest)
     return Ask(
         place=place,
         subject=subject,
         facts=facts,
         recipe=made,
         buckets=buckets,
-        adjustments=adjustments,
+        in_force=in_force,
         earliest=earliest,
         start=start,
         end=end,
@@ -124,7 +129,7 @@ def part_of(ask: Ask) -> Part:
         first_date=ask.start.date(),
         end_date=ask.end.date(),
         final_before=ask.final_before,
-        adjustments=ask.adjustments,
+        adjustments=() if ask.in_force is None else ask.in_force.ranges,
     )
 
 
@@ -139,6 +144,10 @@ def basis_of(ask: Ask, window: Window, oldest: datetime | None) -> Basis:
         first = oldest
     # A candle that is not final yet becomes so by any later row.
     end = window.end if window.end and ask.end <= ask.final_before else None
+    if ask.in_force is not None:
+        # Closes around ex dates, wherever they are, change what is before them.
+        settled_by = ask.in_force.settled_by
+        first, end = None, end and settled_by and max(end, settled_by)
     before, after = timedelta(), timedelta()
     exact = ask.subject.exchange == ALWAYS_OPEN or ask.recipe.bar_minutes == DAY_MINUTES
     if ask.recipe.spec.is_dated and not exact:

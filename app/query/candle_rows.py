@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from app.market.adjustment import Adjustment
 from app.market.grid import Micros
 from app.market.instrument import CandleSource
-from app.query.adjustments import Adjustment
 from app.query.plan import Level, Recipe, Segment
 
 _FIXED = 3  # values that each statement has: the bounds of all parts, the limit
@@ -43,12 +43,13 @@ class Layout:
     """How the parts' times are spread; equal layouts have equal SQL.
 
     Usually each part is one range of one level, `alone`, and often the same range for all, `same`.
-    Otherwise each level's segments travel as one set of arrays.
+    Otherwise each level's segments travel as one set of arrays. `adjusted`: some part has factors.
     """
 
     levels: tuple[Level, ...]
     alone: bool
     same: bool
+    adjusted: bool
 
 
 @dataclass(slots=True)

@@ -9,9 +9,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from app.market.candle_spec import Adjust
+from app.market.adjustment import Adjustment
 from app.market.grid import moment_of
-from app.query.adjustments import Adjustment
 from app.query.candle_rows import Layout, Part, Value, Values, source_rows
 from app.query.ledger import MARKS
 from app.query.plan import Recipe
@@ -38,7 +37,8 @@ def candles_statement(
     levels = tuple(level for level in recipe.levels if level in used)
     alone = len(levels) == 1 and len(every) == len(parts)
     same = alone and all(each.start == first and each.end == end for each in every)
-    layout = Layout(levels=levels, alone=alone, same=same)
+    adjusted = any(part.adjustments for part in parts)
+    layout = Layout(levels=levels, alone=alone, same=same, adjusted=adjusted)
     sql, values = _written(recipe, layout, shape)
     return Statement(sql=sql, values=[first, end, limit, *(value(parts) for value in values)])
 
@@ -70,7 +70,7 @@ def _written(recipe: Recipe, layout: Layout, shape: Shape[Any]) -> tuple[str, Se
         columns = columns | _BOUNDS
     arrays = ", ".join(bound.bind(values, kind) for kind, values in columns.values())
     rows = source_rows(recipe, layout, bound)
-    if recipe.spec.adjust is not Adjust.NONE:
+    if layout.adjusted:
         rows = _ADJUSTED.format(rows=rows, factors=_factors(bound))
     # Rows that are candles already come off an index in order; only others need grouping.
     ready = not recipe.listed and all(
@@ -117,19 +117,39 @@ _GROUPED = """
 """
 
 
-# Factors have as many digits as a division gives; prices get ten behind the point.
+# Factors have 40 digits; what they change gets ten places behind the point, money twenty (vwap
+# divides by volumes). What they do not change stays as it is, digit for digit.
+# A part's ranges of dates are adjacent: a row's is found by halving their ends, its place in the
+# arrays is that of the factors. Three shares' 3,000 days with 32 factors each took 1.5 times as
+# long as unadjusted ones; with a join of the ranges 4 times.
 _ADJUSTED = """
     SELECT q.trading_date, q.bucket,
-           trim_scale(round(q.open * coalesce(a.price_factor, 1), 10)) AS open,
-           trim_scale(round(q.high * coalesce(a.price_factor, 1), 10)) AS high,
-           trim_scale(round(q.low * coalesce(a.price_factor, 1), 10)) AS low,
-           trim_scale(round(q.close * coalesce(a.price_factor, 1), 10)) AS close,
-           trim_scale(round(q.volume * coalesce(a.volume_factor, 1), 10)) AS volume,
-           q.notional * coalesce(a.price_factor * a.volume_factor, 1) AS notional,
+           CASE WHEN a.price = 1 THEN q.open
+                ELSE trim_scale(round(q.open * a.price, 10)) END AS open,
+           CASE WHEN a.price = 1 THEN q.high
+                ELSE trim_scale(round(q.high * a.price, 10)) END AS high,
+           CASE WHEN a.price = 1 THEN q.low
+                ELSE trim_scale(round(q.low * a.price, 10)) END AS low,
+           CASE WHEN a.price = 1 THEN q.close
+                ELSE trim_scale(round(q.close * a.price, 10)) END AS close,
+           CASE WHEN a.volume = 1 THEN q.volume
+                ELSE trim_scale(round(q.volume * a.volume, 10)) END AS volume,
+           CASE WHEN a.price = 1 AND a.volume = 1 THEN q.notional
+                ELSE trim_scale(round(q.notional * a.price * a.volume, 20)) END AS notional,
            q.trades, q.revision, q.first_time, q.last_time
-    FROM ({rows}) AS q
-    LEFT JOIN {factors}
-      ON a.part = s.part AND q.trading_date >= a.first_date AND q.trading_date < a.end_date
+    FROM (
+        SELECT array_agg(e.end_date ORDER BY e.end_date) AS end_dates,
+               array_agg(e.price_factor ORDER BY e.end_date) AS prices,
+               array_agg(e.volume_factor ORDER BY e.end_date) AS volumes
+        FROM {factors}
+        WHERE e.part = s.part
+    ) AS f
+    CROSS JOIN LATERAL ({rows}) AS q
+    CROSS JOIN LATERAL (
+        SELECT coalesce(f.prices[n.place], 1) AS price, coalesce(f.volumes[n.place], 1) AS volume
+        FROM (SELECT width_bucket(q.trading_date, f.end_dates) + 1 AS place OFFSET 0) AS n
+        OFFSET 0
+    ) AS a
 """
 
 
@@ -139,13 +159,12 @@ def _factors(bound: Values) -> str:
         bound.bind(_adjusted(value), kind)
         for kind, value in (
             ("bigint[]", lambda number, _: number),
-            ("date[]", lambda _, each: each.first_date),
             ("date[]", lambda _, each: each.end_date),
             ("numeric[]", lambda _, each: each.price_factor),
             ("numeric[]", lambda _, each: each.volume_factor),
         )
     )
-    return f"unnest({arrays}) AS a (part, first_date, end_date, price_factor, volume_factor)"
+    return f"unnest({arrays}) AS e (part, end_date, price_factor, volume_factor)"
 
 
 def _adjusted(value: Callable[[int, Adjustment], Any]) -> Value:

@@ -3,16 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Generic, TypeVar
 
 from app.errors import QueryTimeout, RangeTooLarge, TickgraphError
-from app.market.candle_spec import CandleSpec
+from app.market.adjustment import Closes
+from app.market.candle import Session
+from app.market.candle_spec import Adjust, CandleSpec
 from app.market.grid import Buckets
+from app.market.interval import Interval
+from app.query.adjustments import InForce
 from app.query.answers import Basis
 from app.query.asks import Ask, ask_of, basis_of, listed, part_of, widened
 from app.query.candle_sql import candles_statement
+from app.query.daily_closes import DailyCloses
 from app.query.facts import Facts
 from app.query.ledger import Marks, marks_of
 from app.query.market import Market, Subject
@@ -23,6 +29,10 @@ T = TypeVar("T")
 
 # A batch that comes between the facts and the rows costs another attempt: some milliseconds.
 _ATTEMPTS = 50
+
+# What distributions are held against: the closes of regular sessions, all that there are.
+_DAILY = CandleSpec(interval=Interval.parse("1d"), session=Session.REGULAR)
+_EVERY = Window(last=1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +63,8 @@ async def read_candles(
         return []
     facts = await market.book.of([each.instrument_id for each in subjects])
     for _ in range(_ATTEMPTS):
-        buckets = await market.calendars.buckets(_venues(subjects, facts, places), spec)
-        adjustments = await market.adjustments.of(
-            [subjects[place].instrument_id for place in places], spec.adjust
-        )
+        buckets = await market.calendars.buckets(venue_spans(subjects, facts, places), spec)
+        forces = await in_force(market, [subjects[place] for place in places], spec.adjust)
         asks = []
         for place in places:
             subject = subjects[place]
@@ -67,7 +75,7 @@ async def read_candles(
                     facts[subject.instrument_id],
                     spec,
                     _usable(buckets[subject.exchange]),
-                    adjustments.get(subject.instrument_id, ()),
+                    forces.get(subject.instrument_id),
                     window,
                     market.lateness,
                 )
@@ -87,7 +95,31 @@ async def read_candles(
     raise QueryTimeout("the data change faster than they can be read: try again")
 
 
-def _venues(
+async def in_force(
+    market: Market, subjects: Sequence[Subject], adjust: Adjust
+) -> dict[int, InForce]:
+    """Give what adjusts each instrument; nothing for NONE.
+
+    What is read with it later may be of another state: compare the marks, as read_candles does.
+    """
+    by_id = {each.instrument_id: each for each in subjects}
+    return await market.adjustments.of(list(by_id), adjust, partial(_closes, market, by_id))
+
+
+async def _closes(
+    market: Market, subjects: Mapping[int, Subject], instrument_ids: Sequence[int]
+) -> dict[int, Closes]:
+    """Give the daily closes of instruments; those that cannot have any are absent."""
+    asked = [subjects[each] for each in instrument_ids]
+    answers = await read_candles(market, asked, _DAILY, _EVERY, DailyCloses())
+    return {
+        subject.instrument_id: answer.value
+        for subject, answer in zip(asked, answers, strict=True)
+        if not isinstance(answer, TickgraphError)
+    }
+
+
+def venue_spans(
     subjects: Sequence[Subject], facts: Mapping[int, Facts], places: Sequence[int]
 ) -> dict[str, tuple[datetime, datetime] | None]:
     """Give the time that the rows of each venue's instruments span."""

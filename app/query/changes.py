@@ -14,7 +14,7 @@ NEWEST = "SELECT coalesce(max(batch_id), 0) AS newest FROM batch"
 TOUCHED = """
 SELECT batch_id, instrument_id, first_time, last_time
 FROM batch_range
-WHERE batch_id > $1 AND instrument_id = ANY ($2::integer[]) AND kind <> 'QUOTES'
+WHERE batch_id > $1 AND instrument_id = ANY ($2::integer[]) AND kind IN ('TRADES', 'BARS')
 ORDER BY batch_id
 LIMIT $3
 """

@@ -29,7 +29,7 @@ CROSS JOIN LATERAL (
            array_agg(r.last_time) AS last_times
     FROM batch_range AS r
     LEFT JOIN retention AS h ON h.kind = r.kind
-    WHERE r.instrument_id = i.instrument_id AND r.kind <> 'QUOTES'
+    WHERE r.instrument_id = i.instrument_id AND r.kind IN ('TRADES', 'BARS')
       AND r.last_time >= coalesce(h.kept_from, '-infinity')
       AND r.batch_id > (SELECT refreshed_batch_id FROM rollup_state)
 ) AS u

@@ -52,7 +52,7 @@ def open_market(
         instruments=InstrumentBook(reader, ledger),
         book=FactBook(reader, ledger, continuous=continuous),
         calendars=Calendars(),
-        adjustments=AdjustmentBook(),
+        adjustments=AdjustmentBook(reader, ledger),
         fragments=AnswerCache(ledger, max_bytes=cache_bytes // 2, max_entries=_MAX_ANSWERS),
         responses=AnswerCache(ledger, max_bytes=cache_bytes // 2, max_entries=_MAX_ANSWERS),
         max_points=max_points,

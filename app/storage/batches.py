@@ -34,6 +34,7 @@ class BatchKind(StrEnum):
     TRADES = "TRADES"
     BARS = "BARS"
     QUOTES = "QUOTES"
+    ACTIONS = "ACTIONS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,14 @@ JOIN latest AS l USING (instrument_id)
 WHERE i.symbol = ANY (%s) AND l.interval_minutes = 1440
 """
 
+# has_actions: whether one of these symbols has a corporate action.
+HAS_ACTIONS = """
+SELECT EXISTS (
+    SELECT FROM corporate_action JOIN instrument AS i USING (instrument_id)
+    WHERE i.symbol = ANY (%s)
+)
+"""
+
 
 def foreign_instruments(connection: Connection, symbols: Sequence[str], source: str) -> int:
     """Count the real instruments that are not these symbols of this source."""
@@ -40,6 +48,11 @@ def newest_simulated(connection: Connection, symbol: str) -> tuple[datetime, Dec
     """Give time and price of a simulated instrument's last trade; None where it has none."""
     row = connection.execute(NEWEST_SIMULATED, (symbol,)).fetchone()
     return None if row is None else (row[0], row[1])
+
+
+def has_actions(connection: Connection, symbols: Sequence[str]) -> bool:
+    """Tell whether one of the symbols has a corporate action."""
+    return bool(one_row(connection, HAS_ACTIONS, (list(symbols),))[0])
 
 
 def with_daily_bars(connection: Connection, symbols: Sequence[str]) -> int:

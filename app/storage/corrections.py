@@ -7,6 +7,9 @@ from decimal import Decimal
 from app.storage.database import Connection
 from app.storage.latest import reprice
 
+# What the log says that such batches come from.
+SOURCE = "trade changes"
+
 # stored: a trade as it is now; under the commit lock nobody changes it.
 STORED = """
 SELECT price, size, cancelled

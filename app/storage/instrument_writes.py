@@ -45,6 +45,31 @@ WHERE (i.name, i.exchange, i.asset_class, i.currency, i.tick_size, i.listed_on, 
 RETURNING i.instrument_id
 """
 
+# rename: the instrument that bears the former symbol, where nobody bears the new one.
+RENAME = """
+UPDATE instrument
+SET symbol = %(symbol)s
+WHERE symbol = %(former)s AND NOT EXISTS (SELECT FROM instrument WHERE symbol = %(symbol)s)
+"""
+
+# alias: an instrument had the former symbol from its last change on, to midnight at its venue.
+ALIAS = """
+INSERT INTO symbol_alias (symbol, valid_from, valid_to, instrument_id)
+SELECT %(former)s, coalesce(max(a.valid_to), '-infinity'), n.until, n.instrument_id
+FROM (
+    SELECT i.instrument_id, %(renamed_on)s::date::timestamp AT TIME ZONE e.timezone AS until
+    FROM instrument AS i
+    JOIN exchange AS e ON e.mic = i.exchange
+    WHERE i.symbol = %(symbol)s
+) AS n
+LEFT JOIN symbol_alias AS a ON a.instrument_id = n.instrument_id AND a.valid_to < n.until
+GROUP BY n.instrument_id, n.until
+ON CONFLICT (symbol, valid_from) DO UPDATE SET valid_to = excluded.valid_to
+WHERE symbol_alias.instrument_id = excluded.instrument_id
+      AND symbol_alias.valid_to <> excluded.valid_to
+RETURNING symbol
+"""
+
 # meanings: whom each symbol names, and when; a current symbol holds outside its former uses.
 MEANINGS = """
 SELECT i.symbol, i.instrument_id, i.exchange, i.asset_class, i.tick_size, i.listed_on,
@@ -92,6 +117,8 @@ class InstrumentRecord:
     tick_size: Decimal | None = None
     listed_on: date | None = None
     delisted_on: date | None = None
+    former_symbol: str | None = None  # with renamed_on, the first date of `symbol`
+    renamed_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +160,16 @@ def upsert(connection: Connection, record: InstrumentRecord, new: NewInstruments
         "new_currency": new.currency,
         "simulated": new.simulated,
     }
+    names = {
+        "symbol": record.symbol,
+        "former": record.former_symbol,
+        "renamed_on": record.renamed_on,
+    }
+    if record.former_symbol is not None:
+        connection.execute(RENAME, names)
     changed = connection.execute(UPSERT, values).fetchone()
+    if record.former_symbol is not None:
+        changed = connection.execute(ALIAS, names).fetchone() or changed
     return Written.UNCHANGED if changed is None else Written.STORED
 
 

@@ -1,7 +1,7 @@
 """Store quotes: staged by COPY, then one set-based insert under the commit lock.
 
 Quotes make no candles and no latest price: their ranges in the batch log are of a kind of their
-own, which the roll-ups do not follow.
+own, which the roll-ups do not follow. The time that an instrument's quotes span is kept beside.
 """
 
 from datetime import datetime
@@ -46,11 +46,20 @@ WITH stored AS (
     INSERT INTO batch_range (batch_id, kind, instrument_id, first_time, last_time)
     SELECT %(batch_id)s, 'QUOTES', instrument_id, first_time, last_time
     FROM touched
+), spans AS (
+    INSERT INTO quote_span (instrument_id, first_time, last_time)
+    SELECT instrument_id, first_time, last_time
+    FROM touched
+    ON CONFLICT (instrument_id) DO UPDATE SET
+        first_time = least(quote_span.first_time, excluded.first_time),
+        last_time = greatest(quote_span.last_time, excluded.last_time)
+    WHERE excluded.first_time < quote_span.first_time
+       OR excluded.last_time > quote_span.last_time
 )
 SELECT coalesce(sum(rows), 0)::bigint FROM touched
 """
 
-# insert_quotes: the staged rows that are new, of one key the first line; also their ranges.
+# insert_quotes: the staged rows that are new, of one key the first line; also ranges and spans.
 INSERT = _INSERT.format(source="{source}", on_conflict="DO NOTHING")
 
 # replace_quotes: like insert_quotes, and a stored row with other content is corrected.

@@ -31,6 +31,9 @@ class Reason(StrEnum):
     UNKNOWN_ASSET_CLASS = "UNKNOWN_ASSET_CLASS"
     BAD_CURRENCY = "BAD_CURRENCY"
     BAD_DATE = "BAD_DATE"
+    UNKNOWN_ACTION = "UNKNOWN_ACTION"
+    BAD_RATIO = "BAD_RATIO"
+    BAD_AMOUNT = "BAD_AMOUNT"
 
     @property
     def sentence(self) -> str:
@@ -76,6 +79,11 @@ _SENTENCES = {
     Reason.UNKNOWN_ASSET_CLASS: "there is no such asset class",
     Reason.BAD_CURRENCY: "the currency is not a code of 3 to 10 capital letters or digits",
     Reason.BAD_DATE: "a date is not written as YYYY-MM-DD, or the delisting is before the listing",
+    Reason.UNKNOWN_ACTION: "the corporate action is none of SPLIT, DIVIDEND and SPIN_OFF, or its"
+    " number is not from 1 to 1000",
+    Reason.BAD_RATIO: "the ratio is missing, given where the action has none, or not written as 2,"
+    " 3:2 or 1/10 of numbers above zero",
+    Reason.BAD_AMOUNT: "the amount is missing, given where the action has none, or below zero",
 }
 
 _WAIVABLE = frozenset(

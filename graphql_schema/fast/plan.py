@@ -10,9 +10,10 @@ from graphql.execution.values import get_argument_values
 
 from app.market.candle import LatestPrice
 from app.market.instrument import Exchange
-from app.query.shapes import CANDLE_FIELDS, SERIES_FIELDS, JsonColumns, JsonRows
+from app.query.shapes import CANDLE_FIELDS, JsonColumns, JsonRows
 from app.query.trade_shapes import Edges, TradeJson
 from graphql_schema import ids
+from graphql_schema.fast.charts import Arguments, Chart, is_computed, parts_of
 from graphql_schema.fast.selection import Grouped, Selections, Unsupported
 
 _ROOT = frozenset({"Query"})
@@ -24,7 +25,6 @@ _EDGE = frozenset({"TradeEdge"})
 _TRADE = frozenset({"Trade"})
 _PAGE_INFO = frozenset({"PageInfo"})
 
-Arguments = Callable[[VariableValues], dict[str, Any]]
 Write = Callable[[Any], bytes]
 
 _PLAIN: dict[str, Write] = {
@@ -86,6 +86,9 @@ class Paged:
     parts: tuple[tuple[bytes, bytes | int | tuple[tuple[bytes, str], ...]], ...]
 
 
+Entry = Plain | Nested | Listed | Chart | Paged
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
     """One root field: an instrument, instruments, or a constant."""
@@ -94,7 +97,7 @@ class Root:
     constant: bytes | None = None
     many: bool = False
     arguments: Arguments | None = None
-    entries: tuple[Plain | Nested | Listed | Paged, ...] = ()
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +154,7 @@ class Compiler:
             ),
         )
 
-    def _entry(self, key: str, nodes: list[FieldNode]) -> Plain | Nested | Listed | Paged:
+    def _entry(self, key: str, nodes: list[FieldNode]) -> Entry:
         name = nodes[0].name.value
         if name == "__typename":
             return Plain(key=_key(key), write=lambda _: b'"Instrument"')
@@ -163,6 +166,8 @@ class Compiler:
                 key=_key(key), what=Exchange, fields=self._plain("Exchange", nodes, _EXCHANGE)
             )
         if name == "latest":
+            if nodes[0].arguments:
+                raise Unsupported("adjust")
             fields = self._plain("LatestPrice", nodes, _LATEST)
             return Nested(key=_key(key), what=LatestPrice, fields=fields)
         if name == "candles":
@@ -171,13 +176,18 @@ class Compiler:
                 key=_key(key), arguments=self._arguments("Instrument", nodes[0]), shape=rows
             )
         if name == "series":
-            columns = JsonColumns(self._leaves(nodes, _SERIES, SERIES_FIELDS))
-            return Listed(
-                key=_key(key), arguments=self._arguments("Instrument", nodes[0]), shape=columns
-            )
+            return self._series(key, nodes)
         if name == "trades":
             return self._paged(key, nodes)
         raise Unsupported(name)
+
+    def _series(self, key: str, nodes: list[FieldNode]) -> Listed | Chart:
+        arguments = self._arguments("Instrument", nodes[0])
+        leaves = self._leaves(nodes, _SERIES)
+        if is_computed(nodes[0], [name for _, name in leaves if name]):
+            parts = parts_of(nodes, self.selections, self._arguments)
+            return Chart(key=_key(key), arguments=arguments, parts=parts)
+        return Listed(key=_key(key), arguments=arguments, shape=JsonColumns(leaves))
 
     def _paged(self, key: str, nodes: list[FieldNode]) -> Paged:
         lists: list[Edges] = []

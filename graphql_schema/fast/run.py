@@ -10,23 +10,27 @@ import orjson
 
 from app.errors import TickgraphError
 from app.market.candle import LatestPrice
+from app.market.candle_spec import Adjust
 from app.market.instrument import Instrument
 from app.query.answers import Basis
 from app.query.cached_candles import cached_candles
+from app.query.filling import Fill
 from app.query.market import Subject
+from app.query.series import Asked
+from app.query.shapes import JsonColumns
 from app.query.trade_shapes import TradeTexts
 from app.query.trades import read_trades
 from app.query.window import window_of
 from graphql_schema import ids
 from graphql_schema.candle_arguments import spec_of
 from graphql_schema.context import Context
-from graphql_schema.fast.plan import Given, Listed, Nested, Paged, Plain, Root
+from graphql_schema.fast.charts import Chart, draw
+from graphql_schema.fast.plan import Entry, Given, Listed, Nested, Paged, Plain, Root
 from graphql_schema.fast.selection import Unsupported
 from graphql_schema.instrument import trades_asked
-from graphql_schema.loaders import BY_SYMBOL, EXCHANGE, LATEST, candles_key, trades_key
+from graphql_schema.loaders import BY_SYMBOL, EXCHANGE, LATEST, candles_key, series_key, trades_key
 
 T = TypeVar("T")
-Entry = Plain | Nested | Listed | Paged
 
 
 @dataclass(slots=True)
@@ -127,7 +131,9 @@ async def _columns(
 ) -> list[list[bytes]]:
     """Give each field of every instrument."""
     for entry in entries:
-        if not isinstance(entry, Listed) and not (isinstance(entry, Plain) and not entry.changes):
+        if not isinstance(entry, Listed | Chart) and not (
+            isinstance(entry, Plain) and not entry.changes
+        ):
             for row in rows:
                 bases.whole(row.instrument_id)
     reads = iter(
@@ -146,13 +152,17 @@ async def _columns(
 
 
 async def _column(
-    entry: Listed | Paged | Nested,
+    entry: Listed | Chart | Paged | Nested,
     rows: Sequence[Instrument],
     given: Given,
     context: Context,
     bases: Bases,
 ) -> list[bytes]:
     """Give one field of every instrument, where it must be read."""
+    if isinstance(entry, Chart):
+        drawn = await draw(entry, [_subject(row) for row in rows], given.to, context)
+        bases.found += [basis for _, basis in drawn]
+        return [text for text, _ in drawn]
     if isinstance(entry, Listed):
         return await _candles(entry, rows, given, context, bases)
     if isinstance(entry, Paged):
@@ -175,6 +185,8 @@ async def _candles(
     bases: Bases,
 ) -> list[bytes]:
     arguments = given.to(entry.arguments)
+    if arguments.get("fill") not in {None, Fill.NONE}:
+        raise Unsupported("fill")
     spec = spec_of(
         arguments["interval"],
         arguments.get("session"),
@@ -184,11 +196,10 @@ async def _candles(
     window = window_of(
         arguments.get("from"), arguments.get("to"), arguments.get("last"), context.limits.max_points
     )
-    subjects = [
-        Subject(instrument_id=row.instrument_id, symbol=row.symbol, exchange=row.exchange)
-        for row in rows
-    ]
-    with context.noting(candles_key(spec, window)):
+    subjects = [_subject(row) for row in rows]
+    plain = isinstance(entry.shape, JsonColumns)
+    key = series_key(Asked(spec=spec, window=window)) if plain else candles_key(spec, window)
+    with context.noting(key):
         answers = await cached_candles(context.market, subjects, spec, window, entry.shape)
     written = []
     for answer in answers:
@@ -199,10 +210,16 @@ async def _candles(
     return written
 
 
+def _subject(row: Instrument) -> Subject:
+    return Subject(instrument_id=row.instrument_id, symbol=row.symbol, exchange=row.exchange)
+
+
 async def _trades(
     entry: Paged, rows: Sequence[Instrument], given: Given, context: Context
 ) -> list[bytes]:
     arguments = given.to(entry.arguments)
+    if arguments.get("adjust") not in (None, Adjust.NONE):
+        raise Unsupported("adjust")
     after = arguments.get("after")
     page = trades_asked(
         arguments.get("from"),

@@ -16,6 +16,7 @@ EVERYTHING = """{
   searchInstruments { edges { node { symbol } } }
   instrument(symbol: "AAPL") {
     name exchange { mic }
+    corporateActions { exDate unused }
     candles(interval: "1mo", from: "2000-03-01T00:00:00Z", to: "2000-04-01T00:00:00Z") {
       time open volume
     }
@@ -59,6 +60,9 @@ def test_the_first_run_loads_shares_and_simulated_trades(
     assert {edge["node"]["symbol"] for edge in answer["searchInstruments"]["edges"]} == SYMBOLS
     assert answer["instrument"]["name"] == "Apple Inc."
     assert answer["instrument"]["exchange"] == {"mic": "XNAS"}
+    actions = answer["instrument"]["corporateActions"]
+    assert [each["exDate"][:4] for each in actions] == ["2000", "2005", "2012", "2012", "2013"]
+    assert not [each for each in actions if each["unused"]]
     (march,) = answer["instrument"]["candles"]
     assert march["time"].startswith("2000-03-01T00:00:00")
     assert all(count > 0 for count in trades(answer)[:2])

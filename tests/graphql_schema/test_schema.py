@@ -54,10 +54,10 @@ type Candle {
 }
 type CandleSeries {
   time: [EpochMillis!]!
-  open: [Float!]!
-  high: [Float!]!
-  low: [Float!]!
-  close: [Float!]!
+  open: [Float]!
+  high: [Float]!
+  low: [Float]!
+  close: [Float]!
   volume: [Float!]!
 }
 type InstrumentConnection { edges: [InstrumentEdge!]! pageInfo: PageInfo! }

@@ -105,7 +105,8 @@ def in_the_break(mic: str) -> Callable[[datetime], datetime]:
     def counted(moment: datetime) -> datetime:
         for starts, ends in breaks:
             if starts <= moment < ends:
-                return starts - timedelta(microseconds=1)
+                last: datetime = starts - timedelta(microseconds=1)
+                return last
         return moment
 
     return counted

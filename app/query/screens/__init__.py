@@ -1,0 +1,1 @@
+"""Screens: which of thousands of instruments stand out on one trading date."""

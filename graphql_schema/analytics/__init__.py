@@ -1,0 +1,1 @@
+"""Analytics as GraphQL shows them: statistics, indicators, screens, portfolios."""
