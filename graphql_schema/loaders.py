@@ -17,8 +17,8 @@ from app.query.adjusted import (
     read_adjusted_trades,
 )
 from app.query.candles import read_candles
-from app.query.coverage import Coverage, read_coverage
-from app.query.coverage import Question as CoverageQuestion
+from app.query.coverage.coverage import Coverage, read_coverage
+from app.query.coverage.coverage import Question as CoverageQuestion
 from app.query.explaining import Explanation, explain_candles
 from app.query.filled_candles import read_filled
 from app.query.filling import Fill

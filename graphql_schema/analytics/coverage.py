@@ -6,9 +6,9 @@ from typing import Annotated, Self, cast
 import strawberry
 
 from app.market.interval import Interval
-from app.query import coverage as answers
-from app.query.coverage import asked_coverage
-from app.query.coverage_reasons import MissingReason
+from app.query.coverage import coverage as answers
+from app.query.coverage.coverage import asked_coverage
+from app.query.coverage.reasons import MissingReason
 from app.query.market import Subject
 from graphql_schema.candle_arguments import OfSession, SessionFilter, Timezone, spec_of
 from graphql_schema.context import Info
@@ -24,7 +24,7 @@ strawberry.enum(
 
 @strawberry.type(description="Expected buckets in a row that have no data, for one reason.")
 class MissingRange:
-    """Filled straight from app.query.coverage.MissingRange."""
+    """Filled straight from app.query.coverage.coverage.MissingRange."""
 
     from_: datetime = strawberry.field(
         name="from", resolver=lambda root: root.start, description="The first bucket's start."
@@ -38,7 +38,7 @@ class MissingRange:
 
 @strawberry.type(description="How complete an instrument's data are.")
 class Coverage:
-    """app.query.coverage.Coverage, counted."""
+    """app.query.coverage.coverage.Coverage, counted."""
 
     from_: datetime = strawberry.field(name="from", description="The range's start, inclusive.")
     to: datetime = strawberry.field(

@@ -61,7 +61,7 @@ class QuoteConnection:
     " a side was missing all the while."
 )
 class QuoteSeries:
-    """Columns of app.query.quote_series.QuoteColumns."""
+    """Columns of app.query.quotes.series.QuoteColumns."""
 
     time: list[EpochMillis] = strawberry.field(description="Bucket starts.")
     bid: list[float | None] = strawberry.field(
@@ -91,7 +91,7 @@ class QuoteSeries:
     description="What a spread was like: in the instrument's currency, null where there is none."
 )
 class SpreadStatistics:
-    """Columns of app.query.spreads.SpreadStatistics."""
+    """Columns of app.query.quotes.spreads.SpreadStatistics."""
 
     quotes: int = strawberry.field(description="How many quotes came in the range.")
     mean_spread: float | None = strawberry.field(description="The mean over those quotes.")

@@ -9,10 +9,10 @@ import strawberry
 from app.market.candle_spec import Adjust
 from app.market.interval import Interval
 from app.query.market import Subject
-from app.query.quote_series import read_quote_series
-from app.query.quotes import quote_key, quote_page, read_quotes
-from app.query.quotes_in_force import read_in_force, read_latest_quotes
-from app.query.spreads import read_spread_statistics, statistics_range
+from app.query.quotes.in_force import read_in_force, read_latest_quotes
+from app.query.quotes.pages import quote_key, quote_page, read_quotes
+from app.query.quotes.series import read_quote_series
+from app.query.quotes.spreads import read_spread_statistics, statistics_range
 from graphql_schema import ids
 from graphql_schema.analytics.quote_types import (
     Quote,

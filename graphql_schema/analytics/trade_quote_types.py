@@ -24,7 +24,7 @@ strawberry.enum(
 
 @strawberry.type(description="A trade and the quote that was in force for it.")
 class TradeQuote:
-    """Columns of app.query.asof.TradeQuote."""
+    """Columns of app.query.quotes.asof.TradeQuote."""
 
     trade: Trade = strawberry.field(description="The trade.")
     quote: Quote | None = strawberry.field(
@@ -75,7 +75,7 @@ class TradeQuoteConnection:
     " a mid. Null where there are none."
 )
 class EffectiveSpreadStatistics:
-    """Columns of app.query.effective_spread.EffectiveSpreadStatistics."""
+    """Columns of app.query.quotes.effective_spread.EffectiveSpreadStatistics."""
 
     trades: int = strawberry.field(description="How many trades there are, cancelled ones not.")
     matched: int = strawberry.field(description="How many of them have a quote with a mid.")

@@ -6,10 +6,10 @@ from typing import Annotated, cast
 import strawberry
 
 from app.market.quote import QuoteMatch
-from app.query.asof import MAX_LAG_MS, as_of, read_trade_quotes
-from app.query.effective_spread import MAX_AFTER_S, read_effective_spread, realized_after
 from app.query.market import Subject
-from app.query.spreads import statistics_range
+from app.query.quotes.asof import MAX_LAG_MS, as_of, read_trade_quotes
+from app.query.quotes.effective_spread import MAX_AFTER_S, read_effective_spread, realized_after
+from app.query.quotes.spreads import statistics_range
 from app.query.trades import trade_page
 from graphql_schema import ids
 from graphql_schema.analytics.quotes import Since, Until

@@ -49,6 +49,8 @@ class Document:
         Raises:
             Unsupported: the ordinary path must answer.
         """
+        if not self._switches and self._plans.get((), self) is None:
+            raise Unsupported("selection")  # whatever the variables are: megabytes of them, perhaps
         values = get_variable_values(
             self._schema, self._operation.variable_definitions or (), dict(variables)
         )

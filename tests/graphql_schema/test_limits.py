@@ -68,7 +68,8 @@ async def test_document_as_deep_as_allowed_runs(api: Api) -> None:
 
 async def test_introspection_may_nest_deeper(api: Api) -> None:
     query = '{ __type(name: "Query") { fields { type { ofType { name } } } } }'
-    assert len((await api.data(query))["__type"]["fields"]) == 8
+    fields = build_schema()._schema.query_type.fields  # type: ignore[union-attr]
+    assert len((await api.data(query))["__type"]["fields"]) == len(fields)
 
 
 async def test_introspection_that_grows_without_bound_is_refused(api: Api) -> None:

@@ -8,7 +8,7 @@ from app.storage.database import Connection
 from app.storage.migrate import downgrade, migrate
 from tests.conftest import TestDatabase
 from tests.ingestion.imports import writing
-from tests.query.quoted import RawQuote, store_quotes
+from tests.query.quotes.quoted import RawQuote, store_quotes
 
 NOON = datetime(2024, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -14,7 +14,7 @@ from app.ingestion.trade_changes import TradeName, cancel_trade, correct_trade
 from app.market.candle import Session
 from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval
-from app.query.coverage import Coverage, asked_coverage, read_coverage
+from app.query.coverage.coverage import Coverage, asked_coverage, read_coverage
 from app.query.market import Market
 from app.storage.database import Connection, connect
 from tests.conftest import TestDatabase

@@ -9,10 +9,10 @@ import pytest
 
 from app.errors import BadRange, RangeTooLarge
 from app.query.market import Market
-from app.query.spreads import SpreadStatistics, read_spread_statistics, statistics_range
+from app.query.quotes.spreads import SpreadStatistics, read_spread_statistics, statistics_range
 from app.storage.database import connect
 from tests.conftest import TestDatabase
-from tests.query.quoted import (
+from tests.query.quotes.quoted import (
     RawQuote,
     held,
     mean,
@@ -121,7 +121,7 @@ async def test_the_newest_quote_counts_until_now(market: Market) -> None:
 
 
 async def test_too_many_quotes_are_refused(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.query.spreads.MAX_QUOTES", 400)
+    monkeypatch.setattr("app.query.quotes.spreads.MAX_QUOTES", 400)
     subjects = await subjects_of(market.reader, "A", "B")
     many, few = await read_spread_statistics(market, subjects, *RANGES["all"])
     assert isinstance(many, RangeTooLarge)

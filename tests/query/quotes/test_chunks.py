@@ -9,19 +9,19 @@ import pytest
 from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval
 from app.market.quote import AsOf
-from app.query.asof import read_trade_quotes
-from app.query.effective_spread import read_effective_spread
 from app.query.market import Market
-from app.query.quote_series import read_quote_series
-from app.query.quotes import quote_page, read_quotes
-from app.query.quotes_in_force import read_in_force, read_latest_quotes
-from app.query.spreads import read_spread_statistics
+from app.query.quotes.asof import read_trade_quotes
+from app.query.quotes.effective_spread import read_effective_spread
+from app.query.quotes.in_force import read_in_force, read_latest_quotes
+from app.query.quotes.pages import quote_page, read_quotes
+from app.query.quotes.series import read_quote_series
+from app.query.quotes.spreads import read_spread_statistics
 from app.query.trades import trade_page
 from app.query.window import Window
 from app.storage.database import connect
 from tests.conftest import TestDatabase
 from tests.query.market import store_trades
-from tests.query.quoted import RawQuote, store_quotes
+from tests.query.quotes.quoted import RawQuote, store_quotes
 from tests.query.reading import market_of, reading, subjects_of
 from tests.query.recompute import RawTrade
 from tests.query.test_chunks import Explaining

@@ -17,7 +17,7 @@ from app.market.interval import midnight
 from app.market.schedule import exchange_of
 from app.market.trading_hours import open_seconds, openings_of, schedule_around
 from app.query.cached_candles import cached_candles
-from app.query.coverage_reasons import (
+from app.query.coverage.reasons import (
     Gaps,
     MissingReason,
     Witnesses,
@@ -25,8 +25,8 @@ from app.query.coverage_reasons import (
     present_in,
     witnesses_of,
 )
-from app.query.coverage_rows import RowQuality, read_peers, read_quality
-from app.query.coverage_sources import TIMES, Asked, Known, Venue, known_of, rows_of, venues_of
+from app.query.coverage.rows import RowQuality, read_peers, read_quality
+from app.query.coverage.sources import TIMES, Asked, Known, Venue, known_of, rows_of, venues_of
 from app.query.facts import Facts
 from app.query.market import Market, Subject
 from app.query.window import Window

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from tests.query.quoted import RawQuote
+from tests.query.quotes.quoted import RawQuote
 from tests.query.recompute import RawTrade
 
 

@@ -12,8 +12,8 @@ from app.errors import BadCursor, BadInput, BadRange, RangeTooLarge
 from app.market.grid import micros, moment_of
 from app.market.quote import Quote
 from app.query.market import Market
-from app.query.quote_rows import COLUMNS, FIRST_LOOK, WIDEN, quote_of
-from app.query.quote_spans import TICK, read_spans
+from app.query.quotes.rows import COLUMNS, FIRST_LOOK, WIDEN, quote_of
+from app.query.quotes.spans import TICK, read_spans
 from app.storage.reader import Reader
 
 _CURSOR = re.compile(r"(-?[0-9]{1,17})\.([0-9]{1,19})")

@@ -11,12 +11,12 @@ import pytest
 from app.errors import BadCursor, BadInput, BadRange, RangeTooLarge
 from app.market.quote import Quote
 from app.query.market import Market
-from app.query.quote_spans import read_spans
-from app.query.quotes import quote_key, quote_page, read_quotes
-from app.query.quotes_in_force import read_in_force, read_latest_quotes
+from app.query.quotes.in_force import read_in_force, read_latest_quotes
+from app.query.quotes.pages import quote_key, quote_page, read_quotes
+from app.query.quotes.spans import read_spans
 from app.storage.database import connect
 from tests.conftest import TestDatabase
-from tests.query.quoted import RawQuote, random_quotes, random_times, store_quotes
+from tests.query.quotes.quoted import RawQuote, random_quotes, random_times, store_quotes
 from tests.query.reading import reading, subjects_of
 
 START = datetime(2023, 1, 2, tzinfo=UTC)

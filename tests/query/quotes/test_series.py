@@ -15,11 +15,11 @@ from app.market.candle import Session
 from app.market.candle_spec import CandleSpec
 from app.market.interval import Interval
 from app.query.market import Market
-from app.query.quote_series import QuoteColumns, read_quote_series
+from app.query.quotes.series import QuoteColumns, read_quote_series
 from app.query.window import Window
 from app.storage.database import connect
 from tests.conftest import TestDatabase
-from tests.query.quote_cuts import (
+from tests.query.quotes.quote_cuts import (
     NEW_YORK,
     Pieces,
     clock,
@@ -28,7 +28,7 @@ from tests.query.quote_cuts import (
     monday,
     month,
 )
-from tests.query.quoted import (
+from tests.query.quotes.quoted import (
     RawQuote,
     held,
     mean,

@@ -8,7 +8,7 @@ import exchange_calendars as xcals
 import pandas as pd
 
 from app.market.candle import Session
-from tests.query.quoted import Piece
+from tests.query.quotes.quoted import Piece
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY = timedelta(days=1)

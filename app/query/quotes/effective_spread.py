@@ -16,9 +16,9 @@ from app.errors import BadInput, RangeTooLarge, TickgraphError
 from app.market.grid import micros
 from app.market.quote import AsOf
 from app.query.market import Market, Subject
-from app.query.quote_rows import FIRST_LOOK, WIDEN
-from app.query.quote_spans import TICK, Span, read_spans
-from app.query.trade_arrays import (
+from app.query.quotes.rows import FIRST_LOOK, WIDEN
+from app.query.quotes.spans import TICK, Span, read_spans
+from app.query.quotes.trade_arrays import (
     Floats,
     Integers,
     QuoteArrays,

@@ -8,19 +8,19 @@ import pytest
 
 from app.errors import BadInput
 from app.market.quote import AsOf, QuoteMatch, SideRule, TradeSide
-from app.query.asof import TradeQuote, as_of, read_trade_quotes
-from app.query.effective_spread import (
+from app.query.market import Market
+from app.query.quotes.asof import TradeQuote, as_of, read_trade_quotes
+from app.query.quotes.effective_spread import (
     EffectiveSpreadStatistics,
     read_effective_spread,
     realized_after,
 )
-from app.query.market import Market
 from app.query.trades import trade_page
 from app.storage.database import connect
 from tests.conftest import TestDatabase
 from tests.query.market import store_trades
-from tests.query.matched import Matched, matched, trades_among
-from tests.query.quoted import random_quotes, random_times, store_quotes
+from tests.query.quotes.matched import Matched, matched, trades_among
+from tests.query.quotes.quoted import random_quotes, random_times, store_quotes
 from tests.query.reading import reading, subjects_of
 from tests.query.recompute import RawTrade
 
@@ -206,7 +206,7 @@ async def test_ticks_are_told_from_before_the_range(market: Market) -> None:
 
 
 async def test_too_many_rows_are_refused(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.query.effective_spread.MAX_ROWS", 1000)
+    monkeypatch.setattr("app.query.quotes.effective_spread.MAX_ROWS", 1000)
     subjects = await subjects_of(market.reader, "A", "C")
     many, few = await read_effective_spread(
         market, subjects, *RANGES["all"], AsOf(), timedelta(minutes=5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.query.coverage_reasons import Had, MissingReason, gaps_of, present_in, witnesses_of
+from app.query.coverage.reasons import Had, MissingReason, gaps_of, present_in, witnesses_of
 
 EXPECTED = np.arange(10, dtype=np.int64)
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from app.market.quote import Quote
 from app.query.market import Market
-from app.query.quote_rows import COLUMNS, FIRST_LOOK, WIDEN, quote_of
-from app.query.quote_spans import TICK, Span, read_spans
+from app.query.quotes.rows import COLUMNS, FIRST_LOOK, WIDEN, quote_of
+from app.query.quotes.spans import TICK, Span, read_spans
 from app.storage.reader import Reader
 
 # in_force: the newest quote before each of some instruments' times; a row without one too.

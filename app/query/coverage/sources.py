@@ -12,8 +12,8 @@ from app.market.expected_buckets import count_all
 from app.market.grid import Buckets, Micros, micros
 from app.query.asks import Ask, ask_of
 from app.query.candles import Answered
-from app.query.coverage_reasons import Had
-from app.query.coverage_rows import Rows
+from app.query.coverage.reasons import Had
+from app.query.coverage.rows import Rows
 from app.query.expected import Stretch, expected_in, spans_of
 from app.query.facts import Facts
 from app.query.market import Market, Subject

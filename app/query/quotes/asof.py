@@ -15,8 +15,8 @@ from app.market.candle import Trade
 from app.market.quote import EXACT, AsOf, Quote, QuoteMatch, SideRule, TradeSide
 from app.query.market import Market
 from app.query.plan import DATE_BEFORE
-from app.query.quote_spans import TICK, read_spans
-from app.query.quotes_in_force import quotes_before
+from app.query.quotes.in_force import quotes_before
+from app.query.quotes.spans import TICK, read_spans
 from app.query.trade_shapes import TradeRows, Trades
 from app.query.trades import TradePage, read_trades
 from app.storage.reader import Reader

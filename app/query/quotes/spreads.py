@@ -6,8 +6,8 @@ from datetime import datetime
 
 from app.errors import BadRange, RangeTooLarge, TickgraphError
 from app.query.market import Market, Subject
-from app.query.quote_rows import FIRST_LOOK, WIDEN
-from app.query.quote_spans import read_spans
+from app.query.quotes.rows import FIRST_LOOK, WIDEN
+from app.query.quotes.spans import read_spans
 from app.storage.reader import Reader, Row
 
 # Half a minute of reading, about.

@@ -1,0 +1,1 @@
+"""Which candles are there of those that could be, and why others are missing."""
