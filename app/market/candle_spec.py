@@ -47,7 +47,12 @@ class CandleSpec:
     @property
     def is_dated(self) -> bool:
         """Whether buckets are whole trading dates."""
-        return self.interval.is_dated and self.timezone is None
+        return self.timezone is None and self.interval.is_dated
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the interval alone says where buckets begin, at any venue."""
+        return self.timezone is None and (self.session is None or self.interval.is_dated)
 
     @property
     def zone(self) -> ZoneInfo | None:

@@ -35,7 +35,7 @@ def buckets_of(exchange: Exchange, spec: CandleSpec, first_year: int, last_year:
     interval = spec.interval
     if spec.timezone is not None:
         return _zoned(interval, ZoneInfo(spec.timezone), first_year, last_year)
-    if interval.is_dated or spec.session is None:
+    if spec.is_plain or spec.session is None:
         return interval
     schedule = schedule_of(exchange, first_year, last_year)
     return _counted(interval, _parts(schedule, spec.session))

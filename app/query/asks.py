@@ -58,11 +58,18 @@ def ask_of(
     Raises:
         BadInterval: the instrument's bars cannot give the interval.
     """
-    firsts = {minutes: extent.first_time for minutes, extent in facts.extents.items()}
-    made = recipe(subject.symbol, facts.candle_source, firsts, spec, buckets)
+    extents = facts.extents
+    made = recipe(
+        subject.symbol,
+        facts.candle_source,
+        tuple(extents),
+        lambda minutes: extents[minutes].first_time,
+        spec,
+        buckets,
+    )
     if made is None or window.last == 0:
         return None
-    extent = facts.extents[made.bar_minutes]
+    extent = extents[made.bar_minutes]
     if spec.is_dated:
         first, last = midnight(extent.first_trading_date), midnight(extent.last_trading_date)
     else:

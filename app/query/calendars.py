@@ -23,7 +23,7 @@ class Calendars:
 
         A venue whose buckets cannot be made has the error.
         """
-        if spec.timezone is None and (spec.session is None or spec.interval.is_dated):
+        if spec.is_plain:
             return dict.fromkeys(venues, spec.interval)
         found: dict[str, Buckets | TickgraphError] = {}
         for mic, span in venues.items():

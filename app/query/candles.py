@@ -63,7 +63,9 @@ async def read_candles(
         return []
     facts = await market.book.of([each.instrument_id for each in subjects])
     for _ in range(_ATTEMPTS):
-        buckets = await market.calendars.buckets(venue_spans(subjects, facts, places), spec)
+        buckets: Mapping[str, Buckets | TickgraphError] = {}
+        if not spec.is_plain:
+            buckets = await market.calendars.buckets(venue_spans(subjects, facts, places), spec)
         forces = await in_force(market, [subjects[place] for place in places], spec.adjust)
         asks = []
         for place in places:
@@ -74,7 +76,7 @@ async def read_candles(
                     subject,
                     facts[subject.instrument_id],
                     spec,
-                    _usable(buckets[subject.exchange]),
+                    _usable(buckets.get(subject.exchange, spec.interval)),
                     forces.get(subject.instrument_id),
                     window,
                     market.lateness,
@@ -102,6 +104,8 @@ async def in_force(
 
     What is read with it later may be of another state: compare the marks, as read_candles does.
     """
+    if adjust is Adjust.NONE:
+        return {}
     by_id = {each.instrument_id: each for each in subjects}
     return await market.adjustments.of(list(by_id), adjust, partial(_closes, market, by_id))
 

@@ -6,7 +6,7 @@ the roll-ups have not followed yet) are read from finer levels, down to the sour
 they are. Buckets that no fixed length gives (Grid) are made of levels that divide their `step`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -65,23 +65,28 @@ class Segment:
 def recipe(
     symbol: str,
     source: CandleSource | None,
-    natives: Mapping[int, datetime],
+    natives: Sequence[int],
+    first_of: Callable[[int], datetime],
     spec: CandleSpec,
     buckets: Buckets,
 ) -> Recipe | None:
     """Choose source rows and levels; None where the instrument has no rows at all.
 
-    `natives` are the native intervals of what is stored, in minutes, each with the time of its
-    first row; 0 stands for trades. `buckets` are those of the spec.
+    `natives` are the native intervals of what is stored, in minutes; 0 stands for trades.
+    `first_of` gives the time of the first row of one. `buckets` are those of the spec.
 
     Raises:
         BadInterval: the instrument's bars are coarser than the interval or do not divide it.
     """
-    step, listed = _step(spec, buckets), isinstance(buckets, Grid)
-    if source is CandleSource.TRADES or (source is None and 0 in natives):
-        return _trade_recipe(spec, step, listed) if 0 in natives else None
-    fitting = tuple(each for each in natives if each and _fits(each, natives[each], step, buckets))
-    made = _bar_recipe(fitting, spec, step, listed)
+    grid = buckets if isinstance(buckets, Grid) else None
+    if source is None:
+        source = CandleSource.TRADES if 0 in natives else CandleSource.BARS
+    if source is CandleSource.TRADES:
+        return _trade_recipe(spec, grid and grid.step) if 0 in natives else None
+    fitting = natives
+    if grid is not None:
+        fitting = [each for each in natives if each and _fits(each, first_of(each), grid)]
+    made = _bar_recipe(tuple(fitting), spec, grid and grid.step)
     bars = () if made else sorted(minutes for minutes in natives if minutes)
     if bars:
         had = ", ".join(str(Interval.of_minutes(minutes)) for minutes in bars)
@@ -132,7 +137,8 @@ def read_bounds(spec: CandleSpec, start: datetime, end: datetime) -> tuple[datet
 
 
 @lru_cache(maxsize=_MAX_RECIPES)
-def _trade_recipe(spec: CandleSpec, step: timedelta, listed: bool) -> Recipe:
+def _trade_recipe(spec: CandleSpec, grid_step: timedelta | None) -> Recipe:
+    step = grid_step or _step(spec)
     ready = _ready(CandleSource.TRADES, step)
     raw = MINUTE if ready else step
     return Recipe(
@@ -140,16 +146,20 @@ def _trade_recipe(spec: CandleSpec, step: timedelta, listed: bool) -> Recipe:
         bar_minutes=0,
         spec=spec,
         levels=(*ready, Level(view=None, width=raw)),
-        listed=listed,
+        listed=grid_step is not None,
     )
 
 
 @lru_cache(maxsize=_MAX_RECIPES)
 def _bar_recipe(
-    natives: tuple[int, ...], spec: CandleSpec, step: timedelta, listed: bool
+    natives: tuple[int, ...], spec: CandleSpec, grid_step: timedelta | None
 ) -> Recipe | None:
     """Take the coarsest bars of those that fit, where there are any."""
-    native = max((timedelta(minutes=minutes) for minutes in natives), default=None)
+    step = grid_step or _step(spec)
+    lengths = [timedelta(minutes=minutes) for minutes in natives if minutes]
+    # Those for a grid have been chosen.
+    fitting = [each for each in lengths if grid_step or not step % each]
+    native = max(fitting, default=None)
     if native is None:
         return None
     ready = tuple(
@@ -162,7 +172,7 @@ def _bar_recipe(
         bar_minutes=native // MINUTE,
         spec=spec,
         levels=(*ready, Level(view=None, width=native)),
-        listed=listed,
+        listed=grid_step is not None,
     )
 
 
@@ -190,24 +200,22 @@ def _widened(
     return joined
 
 
-def _step(spec: CandleSpec, buckets: Buckets) -> timedelta:
-    """Give the longest time that all buckets are made of."""
-    if isinstance(buckets, Grid):
-        return buckets.step
+def _step(spec: CandleSpec) -> timedelta:
+    """Give the longest time that all buckets are made of, where they have a fixed length."""
     return DAY if spec.is_dated else timedelta(seconds=spec.interval.count)
 
 
-def _fits(minutes: int, first: datetime, step: timedelta, buckets: Buckets) -> bool:
-    """Tell whether bars lie whole in the buckets.
+def _fits(minutes: int, first: datetime, grid: Grid) -> bool:
+    """Tell whether bars lie whole in the buckets of a grid.
 
     Vendors, too, count bars from an open: those fit into buckets that begin as far from the hour.
     """
     native = timedelta(minutes=minutes)
-    if not step % native:
+    if not grid.step % native:
         return True
-    if not isinstance(buckets, Grid) or buckets.width % native:
+    if grid.width % native:
         return False
-    offsets = (buckets.starts - micros(first)) % (native // timedelta(microseconds=1))
+    offsets = (grid.starts - micros(first)) % (native // timedelta(microseconds=1))
     return not offsets.any()
 
 

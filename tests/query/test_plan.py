@@ -26,7 +26,7 @@ stale = st.lists(st.tuples(moments, moments).map(lambda pair: (min(pair), max(pa
 
 def recipe_of(source: CandleSource | None, natives: list[int], interval: str) -> Recipe | None:
     spec = CandleSpec(interval=Interval.parse(interval))
-    return recipe("X", source, dict.fromkeys(natives, START), spec, spec.interval)
+    return recipe("X", source, natives, lambda _: START, spec, spec.interval)
 
 
 @given(stale=stale, days=st.integers(0, 6), offset=st.integers(0, 3))
