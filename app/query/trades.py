@@ -2,13 +2,15 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import TypeVar
 
-from app.errors import BadCursor, BadInput, BadRange, RangeTooLarge
+from app.errors import BadCursor
+from app.query.looks import Look, check_page, first_look, look
 from app.query.market import Market
 from app.query.trade_shapes import TradeShape
 from app.storage.reader import Reader
@@ -17,7 +19,6 @@ T = TypeVar("T")
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIRST_LOOK = timedelta(days=7)  # one chunk
-_WIDEN = 8
 
 # page: the next trades of an instrument after a key, in the order of the key.
 PAGE = """
@@ -51,15 +52,6 @@ class TradePage:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    place: int
-    instrument_id: int
-    start: datetime
-    until: datetime
-    end: datetime
-
-
 def trade_page(
     start: datetime | None, end: datetime | None, first: int, after: str | None, max_points: int
 ) -> TradePage:
@@ -68,12 +60,7 @@ def trade_page(
     Raises:
         BadRange, RangeTooLarge, BadInput, BadCursor: one of them cannot be used.
     """
-    if start is not None and end is not None and start > end:
-        raise BadRange(f"`from` {start.isoformat()} is after `to` {end.isoformat()}")
-    if first < 0:
-        raise BadInput(f"`first` is {first}: it must be from 0 to {max_points}")
-    if first > max_points:
-        raise RangeTooLarge(f"`first` is {first}: at most {max_points} are given at once")
+    check_page(start, end, first, max_points)
     if after is not None:
         _time_of(after)
     return TradePage(start=start, end=end, first=first, after=after)
@@ -85,7 +72,7 @@ async def read_trades(
     """Give each instrument's page. The number of statements does not depend on their number."""
     found = [shape.read((), page.first) for _ in instrument_ids]
     known = await market.book.anew(list(set(instrument_ids)))
-    looks = []
+    looks: list[Look] = []
     for place, instrument_id in enumerate(instrument_ids):
         extent = known[instrument_id].extents.get(0)
         if extent is None:
@@ -98,39 +85,21 @@ async def read_trades(
         end = extent.last_time + timedelta(microseconds=1)
         if page.end is not None:
             end = min(end, page.end)
-        if start < end:
-            until = min(end, start + _FIRST_LOOK)
-            looks.append(
-                _Look(place=place, instrument_id=instrument_id, start=start, until=until, end=end)
-            )
-    while looks:
-        for place, value in (await _read(market.reader, looks, page, shape)).items():
-            found[place] = value
-        looks = [
-            _further(look)
-            for look in looks
-            if not shape.has_next(found[look.place]) and look.until < look.end
-        ]
-    return found
-
-
-def _further(look: _Look) -> _Look:
-    """Look again from the start, further: a page is one ordered read."""
-    reach = (look.until - look.start) * _WIDEN
-    until = look.end if look.end - look.start <= reach else look.start + reach
-    return replace(look, until=until)
+        looks += first_look(place, instrument_id, start, end, _FIRST_LOOK)
+    read = partial(_read, market.reader, page, shape)
+    return await look(looks, read, shape.has_next, found)
 
 
 async def _read(
-    reader: Reader, looks: Sequence[_Look], page: TradePage, shape: TradeShape[T]
+    reader: Reader, page: TradePage, shape: TradeShape[T], looks: Sequence[Look]
 ) -> dict[int, T]:
     rows = await reader.fetch(
         TRADES.format(page=shape.sql(PAGE)),
-        min(look.start for look in looks),
-        max(look.until for look in looks),
-        [look.instrument_id for look in looks],
-        [look.start for look in looks],
-        [look.until for look in looks],
+        min(each.start for each in looks),
+        max(each.until for each in looks),
+        [each.instrument_id for each in looks],
+        [each.start for each in looks],
+        [each.until for each in looks],
         [page.after] * len(looks),
         page.first + 1,
         page.first,

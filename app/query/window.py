@@ -38,6 +38,15 @@ def window_of(
             raise BadRange(f"`last` is {last}: it must be from 0 to {max_points}")
         if last > max_points:
             raise RangeTooLarge(f"`last` is {last}: at most {max_points} points are given at once")
+    check_order(start, end)
+    return Window(start=start, end=end, last=last)
+
+
+def check_order(start: datetime | None, end: datetime | None) -> None:
+    """Check that a range is not inside out.
+
+    Raises:
+        BadRange: it is.
+    """
     if start is not None and end is not None and start > end:
         raise BadRange(f"`from` {start.isoformat()} is after `to` {end.isoformat()}")
-    return Window(start=start, end=end, last=last)

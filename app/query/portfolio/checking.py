@@ -16,6 +16,7 @@ from app.query.portfolio.terms import (
     Transaction,
     TransactionKind,
 )
+from app.query.window import check_order
 
 MAX_TRANSACTIONS = 5_000
 UNITS_ONLY = frozenset({Adjust.NONE, Adjust.SPLITS})  # a price paid can be compared with these
@@ -50,8 +51,7 @@ def asked_portfolio(
         )
     if positions and start is None:
         raise BadRange("positions need `from`: it is not given")
-    if start is not None and end is not None and start > end:
-        raise BadRange(f"`from` {start.isoformat()} is after `to` {end.isoformat()}")
+    check_order(start, end)
     if cash is not None:
         _amount("the account", "cash", cash)
     return Asked(

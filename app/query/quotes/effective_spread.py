@@ -15,8 +15,9 @@ import numpy as np
 from app.errors import BadInput, RangeTooLarge, TickgraphError
 from app.market.grid import micros
 from app.market.quote import AsOf
+from app.query.looks import WIDEN
 from app.query.market import Market, Subject
-from app.query.quotes.rows import FIRST_LOOK, WIDEN
+from app.query.quotes.rows import FIRST_LOOK
 from app.query.quotes.spans import TICK, Span, read_spans
 from app.query.quotes.trade_arrays import (
     Floats,

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.market.quote import Quote
+from app.query.looks import WIDEN
 from app.query.market import Market
-from app.query.quotes.rows import COLUMNS, FIRST_LOOK, WIDEN, quote_of
+from app.query.quotes.rows import COLUMNS, FIRST_LOOK, quote_of
 from app.query.quotes.spans import TICK, Span, read_spans
 from app.storage.reader import Reader
 

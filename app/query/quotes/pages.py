@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
-from app.errors import BadCursor, BadInput, BadRange, RangeTooLarge
+from app.errors import BadCursor
 from app.market.grid import micros, moment_of
 from app.market.quote import Quote
+from app.query.looks import Look, check_page, first_look, look
 from app.query.market import Market
-from app.query.quotes.rows import COLUMNS, FIRST_LOOK, WIDEN, quote_of
+from app.query.quotes.rows import COLUMNS, FIRST_LOOK, quote_of
 from app.query.quotes.spans import TICK, read_spans
 from app.storage.reader import Reader
 
@@ -56,15 +58,6 @@ class Quotes:
     has_next: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    place: int
-    instrument_id: int
-    start: datetime
-    until: datetime
-    end: datetime
-
-
 def quote_page(
     start: datetime | None, end: datetime | None, first: int, after: str | None, max_points: int
 ) -> QuotePage:
@@ -73,12 +66,7 @@ def quote_page(
     Raises:
         BadRange, RangeTooLarge, BadInput, BadCursor: one of them cannot be used.
     """
-    if start is not None and end is not None and start > end:
-        raise BadRange(f"`from` {start.isoformat()} is after `to` {end.isoformat()}")
-    if first < 0:
-        raise BadInput(f"`first` is {first}: it must be from 0 to {max_points}")
-    if first > max_points:
-        raise RangeTooLarge(f"`first` is {first}: at most {max_points} are given at once")
+    check_page(start, end, first, max_points)
     return QuotePage(
         start=start, end=end, first=first, after=None if after is None else _read_key(after)
     )
@@ -104,52 +92,33 @@ async def read_quotes(
     found = [Quotes(quotes=[], has_next=False) for _ in instrument_ids]
     spans = await read_spans(market.reader, instrument_ids)
     since = [each for each in (page.start, page.after and page.after[0]) if each]
-    looks = []
+    looks: list[Look] = []
     for place, instrument_id in enumerate(instrument_ids):
         span = spans.get(instrument_id)
         if span is None:
             continue
         start = max(span.first, *since) if since else span.first
         end = span.end if page.end is None else min(span.end, page.end)
-        if start < end:
-            until = min(end, start + FIRST_LOOK)
-            looks.append(
-                _Look(place=place, instrument_id=instrument_id, start=start, until=until, end=end)
-            )
-    while looks:
-        found_now = await _page(market.reader, looks, page)
-        for look, quotes in zip(looks, found_now, strict=True):
-            found[look.place] = quotes
-        looks = [
-            _further(look)
-            for look in looks
-            if not found[look.place].has_next and look.until < look.end
-        ]
-    return found
+        looks += first_look(place, instrument_id, start, end, FIRST_LOOK)
+    return await look(looks, partial(_page, market.reader, page), attrgetter("has_next"), found)
 
 
-def _further(look: _Look) -> _Look:
-    """Look again from the start, further: a page is one ordered read."""
-    reach = (look.until - look.start) * WIDEN
-    until = look.end if look.end - look.start <= reach else look.start + reach
-    return replace(look, until=until)
-
-
-async def _page(reader: Reader, looks: Sequence[_Look], page: QuotePage) -> list[Quotes]:
-    start = min(look.start for look in looks)
+async def _page(reader: Reader, page: QuotePage, looks: Sequence[Look]) -> dict[int, Quotes]:
+    start = min(each.start for each in looks)
     after = page.after or (start - TICK, 0)
     rows = await reader.fetch(
         QUOTES,
         start,
-        max(look.until for look in looks),
-        [look.instrument_id for look in looks],
-        [look.start for look in looks],
-        [look.until for look in looks],
+        max(each.until for each in looks),
+        [each.instrument_id for each in looks],
+        [each.start for each in looks],
+        [each.until for each in looks],
         *after,
         page.first + 1,
     )
-    pages = []
-    for _, own in groupby(rows, key=itemgetter("part")):
+    pages = {}
+    for part, own in groupby(rows, key=itemgetter("part")):
         quotes = [quote_of(row) for row in own if row["quote_id"] is not None]
-        pages.append(Quotes(quotes=quotes[: page.first], has_next=len(quotes) > page.first))
+        more = len(quotes) > page.first
+        pages[looks[part - 1].place] = Quotes(quotes=quotes[: page.first], has_next=more)
     return pages

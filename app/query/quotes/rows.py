@@ -8,7 +8,6 @@ from app.storage.reader import Row
 
 # A chunk is a day, and a market may be closed for a long weekend.
 FIRST_LOOK = timedelta(days=4)
-WIDEN = 8
 
 COLUMNS = "event_time, quote_id, bid, ask, bid_size, ask_size, session, trading_date"
 

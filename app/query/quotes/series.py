@@ -10,9 +10,10 @@ from app.market.candle_spec import CandleSpec
 from app.market.grid import Buckets, Grid, Micros, micros, moment_of
 from app.market.interval import Unit
 from app.market.schedule import ALWAYS_OPEN
+from app.query.looks import WIDEN
 from app.query.market import Market, Subject
 from app.query.quotes.pieces import Pieces, day_before, pieces_of
-from app.query.quotes.rows import FIRST_LOOK, WIDEN
+from app.query.quotes.rows import FIRST_LOOK
 from app.query.quotes.series_sql import COLUMNS, Cut, Layout, series_statement
 from app.query.quotes.spans import TICK, Span, read_spans
 from app.query.window import Window

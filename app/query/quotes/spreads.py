@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.errors import BadRange, RangeTooLarge, TickgraphError
+from app.query.looks import WIDEN
 from app.query.market import Market, Subject
-from app.query.quotes.rows import FIRST_LOOK, WIDEN
+from app.query.quotes.rows import FIRST_LOOK
 from app.query.quotes.spans import read_spans
 from app.storage.reader import Reader, Row
 
